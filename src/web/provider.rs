@@ -3,9 +3,12 @@
 //! The way there is a link. What must be the same on the way back is in a cookie of its own for each
 //! way, so several tabs do not disturb each other.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
+use futures_util::future::join_all;
 use http::StatusCode;
 use http::header::HeaderMap;
 use serde::Deserialize;
@@ -20,6 +23,7 @@ use super::pages::{self, Notice};
 use super::return_to::ReturnTo;
 use crate::domain::provider::{Detour, Purpose};
 use crate::domain::secret::{Secret, Token};
+use crate::domain::time::Timestamp;
 use crate::flow::AuthenticatedRequest;
 use crate::flow::provider::{
     Back, Going, Returned, Stop, come_back, go, may_confirm, unknown_state,
@@ -194,6 +198,18 @@ impl AppState {
         self.notice(notice, headers)
     }
 
+    /// Learns where these providers send browsers, for the policy of a page whose form leads there:
+    /// browsers hold `form-action` against redirects, too (CSP3 §6.4.1). Does not wait for long: the page
+    /// is of use without them.
+    pub(super) async fn learn_origins<'p>(
+        &self,
+        providers: impl Iterator<Item = &'p Provider>,
+        now: Timestamp,
+    ) {
+        let asked: Vec<_> = providers.map(|provider| provider.learn_origins(now)).collect();
+        tokio::time::timeout(A_MOMENT, join_all(asked)).await.ok();
+    }
+
     /// A link to each provider for people who sign in on the way to `return_to`.
     pub(super) fn providers(&self, return_to: &ReturnTo) -> Vec<pages::Link> {
         let all = self.env.config.providers.iter();
@@ -234,3 +250,6 @@ impl AppState {
         self.env.providers.named(name).map(|provider| &**provider)
     }
 }
+
+/// For how long a page waits for what is not known of a provider.
+const A_MOMENT: Duration = Duration::from_secs(2);

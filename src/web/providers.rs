@@ -31,7 +31,7 @@ fn place() -> ReturnTo {
 }
 
 pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Response {
-    page(&state, &guest, None)
+    page(&state, &guest, None).await
 }
 
 pub(super) async fn submit(
@@ -44,7 +44,7 @@ pub(super) async fn submit(
     let to_sign_in = || headers::see_other(&security::place().through("sign-in"));
     let Some(authenticated) = guest.authenticated.clone() else { return Ok(to_sign_in()) };
     if doubt.is_some() {
-        return Ok(page(&state, &guest, doubt));
+        return Ok(page(&state, &guest, doubt).await);
     }
     if !typed.connect.is_empty() {
         let Some(provider) = state.env.providers.named(&typed.connect) else {
@@ -56,18 +56,19 @@ pub(super) async fn submit(
     }
     Ok(match disconnect(guest.acting(&state.env, &authenticated), &typed.disconnect).await? {
         Disconnecting::Now(given) => state.goes_on(&guest, &given, place().as_str()),
-        Disconnecting::Not => page(&state, &guest, None),
+        Disconnecting::Not => page(&state, &guest, None).await,
         Disconnecting::Over => to_sign_in(),
     })
 }
 
-fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {
+async fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Response {
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
     let accounts: Vec<_> =
         user.iter().flat_map(|user| user.accounts().map(|one| listed(state, user, one))).collect();
     let all = || state.env.providers.iter();
     let mut form = state.form(guest, &place());
     // The browser is sent there by the form.
+    state.learn_origins(all(), guest.caller.now).await;
     form.leads_to.extend(all().flat_map(crate::identity::Provider::origins));
     let page = pages::Providers {
         frame: state.frame_for(guest),

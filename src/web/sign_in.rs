@@ -38,11 +38,13 @@ pub(super) async fn show(
     if guest.is_signed_in() {
         return headers::see_other(return_to.as_str());
     }
-    if let Some(provider) = state.only_provider()
-        && asked.with != "password"
-    {
-        let page = format!("sign-in/provider/{}", provider.settings().name);
-        return headers::see_other(&return_to.through(&page));
+    if let Some(provider) = state.only_provider() {
+        if asked.with != "password" {
+            let page = format!("sign-in/provider/{}", provider.settings().name);
+            return headers::see_other(&return_to.through(&page));
+        }
+        // The form may lead there.
+        state.learn_origins(std::iter::once(provider), guest.caller.now).await;
     }
     page(&state, &guest, &return_to, String::new(), None)
 }

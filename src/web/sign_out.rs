@@ -52,7 +52,7 @@ pub(super) async fn show(
         let left = serde_html_form::from_str::<LeftHosts>(query.as_deref().unwrap_or_default());
         return signed_out(&state, &return_to, left.unwrap_or_default(), &request);
     }
-    page(&state, &guest, &return_to, None)
+    page(&state, &guest, &return_to, None).await
 }
 
 pub(super) async fn submit(
@@ -65,7 +65,7 @@ pub(super) async fn submit(
         return Ok(signed_out(&state, &form.return_to, LeftHosts::default(), &request));
     };
     if let Some(problem) = form.doubt {
-        return Ok(page(&state, &guest, &form.return_to, Some(problem)));
+        return Ok(page(&state, &guest, &form.return_to, Some(problem)).await);
     }
     let over = sign_out(guest.acting(&state.env, authenticated)).await?;
     Ok(leaves(&state, &guest, &over, &form.return_to).await)
@@ -162,7 +162,7 @@ fn digest(hosts: &str) -> [u8; 32] {
     Sha256::digest(hosts).into()
 }
 
-fn page(
+async fn page(
     state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
@@ -170,8 +170,9 @@ fn page(
 ) -> Response {
     let mut form = state.form(guest, return_to);
     // The form may lead to a provider.
-    let everywhere = state.env.providers.iter().filter(|one| one.settings().sign_out_everywhere);
-    form.leads_to.extend(everywhere.flat_map(Provider::origins));
+    let everywhere = || state.env.providers.iter().filter(|one| one.settings().sign_out_everywhere);
+    state.learn_origins(everywhere(), guest.caller.now).await;
+    form.leads_to.extend(everywhere().flat_map(Provider::origins));
     let page = pages::SignOut { frame: state.frame_for(guest), form, problem };
     state.form_page(&page, problem)
 }

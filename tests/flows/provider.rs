@@ -962,6 +962,51 @@ async fn a_way_to_connect_is_of_one_session_and_begins_with_our_button() {
     assert!(user(&gate, "bob").await.unwrap().accounts().next().is_none());
 }
 
+/// Where the page's policy lets its form lead.
+fn form_action(browser: &Browser) -> Vec<String> {
+    let policy = browser.headers["content-security-policy"].to_str().unwrap();
+    let (_, sources) = policy.split_once("form-action ").unwrap();
+    sources.split(';').next().unwrap().split(' ').map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_form_may_lead_to_endpoints_elsewhere_before_anybody_was_there() {
+    let (idp, other) = (StandIn::opens().await, StandIn::opens().await);
+    idp.said().document = json!({
+        "authorization_endpoint": format!("{}/auth", other.issuer),
+        "end_session_endpoint": format!("{}/end", other.issuer),
+    });
+    let everywhere = "people: { create: false }\n    sign_out: everywhere";
+    for (rest, page) in [
+        ("", PROVIDERS),
+        ("", "/.doorward/sign-out"),
+        ("only_sign_in: idp", "/.doorward/sign-in?with=password"),
+    ] {
+        let gate = gate_with(&idp, everywhere, rest);
+        let mut bob = gate.browser();
+        if rest.is_empty() {
+            gate.knows("bob").await;
+            bob.signs_in("bob").await;
+        }
+        bob.visits(page).await;
+        assert_eq!(bob.status, StatusCode::OK, "{}", bob.page);
+        assert!(form_action(&bob).contains(&other.issuer), "{page}: {:?}", form_action(&bob));
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_form_leads_to_a_provider_that_is_away_is_shown() {
+    let idp = StandIn::opens().await;
+    idp.said().document = json!({ "issuer": "https://another.example.com" });
+    let gate = gate(&idp, "people: { create: false }");
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    bob.visits(PROVIDERS).await;
+    assert_eq!(bob.status, StatusCode::OK, "{}", bob.page);
+    assert_eq!(form_action(&bob), ["'self'", &idp.issuer]);
+}
+
 #[tokio::test]
 async fn the_account_of_the_origin_cannot_be_disconnected() {
     let idp = StandIn::opens().await;

@@ -200,6 +200,16 @@ impl Provider {
         origins
     }
 
+    /// Asks for the discovery document, if none is known: [`Provider::origins`] says more afterwards. A
+    /// failure is told where somebody signs in.
+    pub async fn learn_origins(&self, now: Timestamp) {
+        if let Speaks::OpenId(metadata) = &self.speaks
+            && metadata.origins().is_empty()
+        {
+            metadata.endpoints(self, now).await.ok();
+        }
+    }
+
     /// Whether it says when somebody signed in, so that signing in again can be asked for.
     pub fn can_confirm(&self) -> bool {
         matches!(self.speaks, Speaks::OpenId(_))
