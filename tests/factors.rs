@@ -51,6 +51,53 @@ fn every_kind_can_be_written_in_the_configuration() {
 }
 
 #[test]
+fn policy_tests_may_show_the_second_factor_of_a_provider() {
+    let tests = |rest: &str| {
+        format!(
+            "
+listen: [{{ address: 127.0.0.1:1 }}]
+state: /nowhere
+apps:
+  - name: crm
+    hosts: [crm.example.com]
+    upstream: http://127.0.0.1:2
+    rules:
+      - {{ paths: [/any/], require: second-factor }}
+      - {{ paths: [/named/], require: {{ second_factor: {{ kinds: [totp, provider] }} }} }}
+      - {{ paths: [/not/], require: {{ second_factor: {{ kinds: [totp] }} }} }}
+      - {{ paths: [/now/], require: {{ second_factor: {{ within: 5m }} }} }}
+tests:
+{rest}"
+        )
+    };
+    let one = |has: &str, path: &str, expect: &str| {
+        format!(
+            "  - as: {{ user: ada, {has}shown: [provider] }}\n    get: \
+             https://crm.example.com{path}\n    expect: {expect}\n"
+        )
+    };
+    let (none, totp) = ("", "has: [totp], ");
+    let right = tests(
+        &[
+            one(none, "/any/", "pass"),
+            one(none, "/named/", "pass"),
+            one(none, "/not/", "set-up"),
+            one(none, "/now/", "set-up"),
+            one(totp, "/named/", "pass"),
+            one(totp, "/not/", "second-factor"),
+            one(totp, "/now/", "second-factor"),
+        ]
+        .concat(),
+    );
+    let config = Config::read("test.yaml", &right).unwrap_or_else(|why| panic!("{why:?}"));
+    let failed = doorward::flow::trial::failed(&config, NOW);
+    assert!(failed.is_empty(), "{failed:?}");
+    let wrong = tests(&one(none, "/named/", "set-up"));
+    let config = Config::read("test.yaml", &wrong).unwrap_or_else(|why| panic!("{why:?}"));
+    assert_eq!(doorward::flow::trial::failed(&config, NOW).len(), 1);
+}
+
+#[test]
 fn every_kind_is_told_to_applications_and_counts_for_rules_that_name_it() {
     for kind in Kind::all() {
         let proofs = Proofs::default()

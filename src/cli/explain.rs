@@ -107,7 +107,7 @@ pub(super) fn run(
             return writeln!(out, "{method} {target} is always refused: {why}").map_err(unwritten);
         }
     };
-    let cases = cases(question, stored);
+    let cases = cases(config, question, stored);
     let decided: Vec<(&str, Admission)> = cases
         .iter()
         .map(|(name, visitor)| {
@@ -147,10 +147,11 @@ pub(super) fn run(
             (None, None) => {}
         }
         writeln!(out, "\n{explained}")?;
+        let width = decided.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, admission) in &decided {
             let verdict = admission.verdict.name();
             let by = decided_by(app, &admission.ruling);
-            write!(out, "{name:32} {verdict:12} by {by}")?;
+            write!(out, "{name:width$} {verdict:12} by {by}")?;
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
@@ -200,7 +201,11 @@ fn told(person: &Person) -> String {
 }
 
 /// Everything that a user can have shown; for a stored user, only with the factors they have.
-fn cases(question: &Question, stored: Option<&Person>) -> Vec<(String, Option<TestVisitor>)> {
+fn cases(
+    config: &Config,
+    question: &Question,
+    stored: Option<&Person>,
+) -> Vec<(String, Option<TestVisitor>)> {
     let user = question.user.as_ref().map_or("somebody", Name::as_str);
     let groups = question.groups.iter().map(|group| group.as_str().to_owned());
     let groups: BTreeSet<String> =
@@ -232,8 +237,12 @@ fn cases(question: &Question, stored: Option<&Person>) -> Vec<(String, Option<Te
     // One kind of factor needs no line of its own.
     let each = factors.iter().filter(|_| factors.len() > 1).chain(&others);
     all.extend(each.map(|kind| (format!("signed in with {}", kind.a_name()), with(&[*kind]))));
-    all.push(("signed in with a second factor".to_owned(), with(&factors)));
     let has = stored.map(|person| person.has_second_factor);
+    if config.providers.iter().any(|provider| !provider.trusted_amr.is_empty()) {
+        let case = "signed in with a second factor at a provider";
+        all.push((case.to_owned(), visitor(has.unwrap_or_default(), &[Shown::Provider])));
+    }
+    all.push(("signed in with a second factor".to_owned(), with(&factors)));
     let is_so = |visitor: &Option<TestVisitor>| {
         visitor
             .as_ref()
@@ -260,4 +269,62 @@ fn destination<'a>(config: &'a Config, typed: &'a str) -> Result<(&'a App, &'a s
 
 fn print(out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), Failure> {
     writeln!(out, "{answer:#}").map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "
+listen: [{ address: 127.0.0.1:1 }]
+state: /nowhere
+apps:
+  - name: crm
+    hosts: [crm.example.com]
+    upstream: http://127.0.0.1:9
+    rules:
+      - { paths: [/pay/], require: { second_factor: { within: 5m } } }
+      - { paths: [/key/], require: { second_factor: { kinds: [security-key] } } }
+";
+    const PROVIDER: &str = "
+providers:
+  - name: idp
+    issuer: https://id.example.com
+    client_id: doorward
+    client_secret_file: tests/config/provider.secret
+";
+
+    fn explains(more: &str, url: &str) -> String {
+        let config = Config::read("test.yaml", &format!("{CONFIG}{more}")).unwrap();
+        let question = Question {
+            url: url.to_owned(),
+            method: "GET".to_owned(),
+            from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            user: None,
+            groups: Vec::new(),
+            destination: None,
+            depth: None,
+            json: false,
+        };
+        let mut out = Vec::new();
+        let now = Timestamp::from_secs(1_000_000);
+        assert!(run(&config, &question, None, now, &mut out).is_ok());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_second_factor_of_a_provider_is_a_case_where_one_is_trusted() {
+        let trusting = format!("{PROVIDER}    trusts: {{ amr: [mfa] }}\n");
+        let verdict_at = |more: &str, path: &str| {
+            let told = explains(more, &format!("https://crm.example.com{path}"));
+            let line = told.lines().find(|line| line.contains("at a provider"))?;
+            line.split("provider").nth(1)?.split_whitespace().next().map(str::to_owned)
+        };
+        for (path, verdict) in [("/", "pass"), ("/pay/", "set-up"), ("/key/", "set-up")] {
+            assert_eq!(verdict_at(&trusting, path).as_deref(), Some(verdict), "{path}");
+        }
+        for other in ["", PROVIDER] {
+            assert_eq!(verdict_at(other, "/"), None);
+        }
+    }
 }

@@ -280,6 +280,8 @@ pub enum Shown {
     Factor(factor::Kind),
     /// A trusted device.
     TrustedDevice,
+    /// A sign-in at an identity provider that is trusted to say so, with its own second factor.
+    Provider,
 }
 
 impl<'de> Deserialize<'de> for Shown {
@@ -287,6 +289,7 @@ impl<'de> Deserialize<'de> for Shown {
         match String::deserialize(deserializer)?.as_str() {
             "password" => Ok(Self::Password),
             "trusted-device" => Ok(Self::TrustedDevice),
+            Kinds::PROVIDER_WORD => Ok(Self::Provider),
             word => factor::Kind::of_word(word)
                 .map(Self::Factor)
                 .ok_or_else(|| D::Error::custom("not a proof")),

@@ -190,10 +190,11 @@ const STRANGER: Words = Words { names: &["stranger"], also: &[("nobody", "strang
 const ANY: Words = Words { names: &["any"], also: &[("*", "any")] };
 const HAS: Words = Words { names: &FACTOR_WORDS, also: &KIND_ALSO };
 const SHOWN: Words = Words { names: &SHOWN_WORDS, also: &SHOWN_ALSO };
-/// A first factor, all kinds of second factors, and a trusted device.
-const SHOWN_WORDS: [&str; KINDS.len() + 2] = {
-    let mut words = ["trusted-device"; KINDS.len() + 2];
+/// A first factor, all kinds of second factors, a trusted device, and the second factor of a provider.
+const SHOWN_WORDS: [&str; KINDS.len() + 3] = {
+    let mut words = ["trusted-device"; KINDS.len() + 3];
     words[0] = "password";
+    words[KINDS.len() + 2] = Kinds::PROVIDER_WORD;
     let mut index = 0;
     while index < KINDS.len() {
         words[index + 1] = KINDS[index].word;

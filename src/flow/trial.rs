@@ -90,6 +90,10 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
             Shown::Password => Proof::First(FirstFactor::Password),
             Shown::Factor(kind) => Proof::Factor(*kind, FactorId::from([0; 16])),
             Shown::TrustedDevice => Proof::TrustedDevice(DeviceId::from([0; 16])),
+            Shown::Provider => {
+                let proofs = proofs.with(Proof::First(FirstFactor::Provider), now);
+                return proofs.with(Proof::ProvidersFactor, now);
+            }
         };
         proofs.with(proof, now)
     });

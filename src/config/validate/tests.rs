@@ -79,7 +79,8 @@ impl Judge<'_> {
         let kinds = user.has.iter().flatten().map(|kind| kind.0);
         let has: Kinds = kinds.chain([Kind::RecoveryCode]).collect();
         let has_second_factor = user.has.iter().flatten().any(|kind| kind.0.is_factor());
-        let shows = proofs.iter().any(|shown| *shown != Shown::Password);
+        let is_of_their_own = |shown: &Shown| !matches!(shown, Shown::Password | Shown::Provider);
+        let shows = proofs.iter().any(is_of_their_own);
         if shows && !has_second_factor {
             let what = "the user shows a second factor or a trusted device, but has no second \
                         factor";
