@@ -419,7 +419,11 @@ const PROVIDER: Kind = Kind::Map(&[
     ),
     key("client_secret", Kind::Text, "the client secret, from an environment variable: `${NAME}`"),
     key("client_secret_file", Kind::Text, "a file that holds the client secret"),
-    key("key_file", Kind::Text, "a PEM file: the private key that stands in for a client secret"),
+    key(
+        "key_file",
+        Kind::Text,
+        "a PEM file: the private key that stands in for a client secret, and its certificate",
+    ),
     key("key_id", Kind::Text, "the id of that key at the provider, if it needs one"),
     key("scopes", TEXTS, "scopes to ask for, besides openid, email and profile"),
     key(
