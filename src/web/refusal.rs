@@ -21,6 +21,7 @@ use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
+use crate::domain::provider::Purpose;
 use crate::flow::decision_log::Refusal;
 use crate::flow::request_id;
 use crate::policy::{self, OWN, OwnPage, Ruling};
@@ -456,9 +457,13 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::OnlyAuthenticator => ("only-authenticator", "this is your only authenticator"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
-        Notice::NotSignedIn { .. } => {
-            ("not-signed-in", "the identity provider did not sign you in")
-        }
+        Notice::NotSignedIn { purpose, .. } => match purpose {
+            Purpose::SignIn => ("not-signed-in", "the identity provider did not sign you in"),
+            Purpose::Confirm { .. } => {
+                ("not-confirmed", "the identity provider did not confirm that it is you")
+            }
+            Purpose::Connect { .. } => ("not-connected", "the account was not connected"),
+        },
         Notice::NoPassword => ("no-password", "you have no password here"),
         Notice::AddressKeptElsewhere => {
             ("address-kept-elsewhere", "your identity provider keeps your address")

@@ -585,6 +585,35 @@ async fn what_a_provider_says_instead_of_a_code_has_a_page_and_a_next_step() {
 }
 
 #[tokio::test]
+async fn a_script_is_told_what_a_provider_was_asked_for_in_vain() {
+    let idp = StandIn::opens().await;
+    let gate = gate(&idp, CREATES);
+    let stranger = gate.browser();
+    let mut ada = gate.browser();
+    signs_in(&mut ada, &idp, "/").await;
+    gate.knows("bob").await;
+    let mut bob = gate.browser();
+    bob.signs_in("bob").await;
+    bob.visits(PROVIDERS).await.sends(&[("connect", "idp")]).await;
+    for (mut browser, link, error) in [
+        (stranger, Some(LINK.to_owned()), "not-signed-in"),
+        (ada, Some(format!("{LINK}?for=confirm")), "not-confirmed"),
+        (bob, None, "not-connected"),
+    ] {
+        if let Some(link) = link {
+            browser.opens(&link).await;
+        }
+        let url: url::Url = browser.location().unwrap().parse().unwrap();
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let target = format!("{CALLBACK}?error=access_denied&state={state}");
+        let script = [(http::header::ACCEPT.as_str(), "application/json")];
+        browser.requests(http::Method::GET, &target, &script, "".into()).await;
+        let said: serde_json::Value = serde_json::from_str(&browser.page).unwrap();
+        assert_eq!(said["error"], error);
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_is_away_is_said_to_be_away() {
     let idp = StandIn::opens().await;
     let gate = gate(&idp, CREATES);
