@@ -205,7 +205,7 @@ pub enum What {
     /// An operator rotated a key; the new one is used from now on.
     #[n(42)]
     KeyRotated,
-    /// The signature counter of a security key went back, so there may be a copy of it. It is refused
+    /// The signature counter of a security key went back, so it may have been copied. It is refused
     /// from now on.
     #[n(43)]
     KeyDoubted,

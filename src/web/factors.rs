@@ -337,7 +337,7 @@ pub(super) async fn submit_keep(
     })
 }
 
-/// Only for a factor that there may be a copy of.
+/// Only for a factor that may have been copied.
 fn keep_page(
     state: &AppState,
     guest: &Guest,

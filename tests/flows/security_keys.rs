@@ -580,7 +580,7 @@ async fn a_counter_that_goes_back_ends_a_key_and_its_owner_is_told_once() {
     browser.sends(&[("code", &codes[0])]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
     browser.opens("/.doorward/security").await;
-    assert!(browser.page.contains("No longer accepted: there may be a copy of it"));
+    assert!(browser.page.contains("No longer accepted: it may have been copied"));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     tell("password", Some(password(person, imported_password.as_deref())));
     for (index, account) in details.accounts.iter().enumerate() {
         let is_own = index == 0 && details.is_of_provider;
-        let means = if is_own { "answers for this user" } else { "may speak for this user" };
+        let means = if is_own { "manages this user" } else { "may speak for this user" };
         tell("provider", Some(format!("{account} ({means})")));
     }
     tell("two-factor", Some(two_factor(details)));

@@ -339,7 +339,7 @@ impl Factor {
         self.name = Some(name);
     }
 
-    /// Whether there may be a copy of it, so that nothing counts that it has shown.
+    /// Whether it may have been copied, so that nothing counts that it has shown.
     pub fn is_doubted(&self) -> bool {
         self.security_key().is_some_and(|key| key.doubted().is_some())
     }
@@ -373,7 +373,7 @@ impl Factor {
         }
     }
 
-    /// Accepts it again although there may be a copy of it. It counts as one that cannot be phished
+    /// Accepts it again although it may have been copied. It counts as one that cannot be phished
     /// after three days. Returns whether this changed anything.
     pub(super) fn keep(&mut self, now: Timestamp) -> bool {
         match &mut self.is {
@@ -488,7 +488,7 @@ pub enum Rejection {
     /// After too many failures, only what cannot be guessed (a recovery code, a security key) or an
     /// administrator helps.
     Locked,
-    /// There may be a copy of this factor. It is refused until its owner says otherwise.
+    /// This factor may have been copied. It is refused until its owner says otherwise.
     Doubted {
         /// When that was noticed.
         since: Timestamp,

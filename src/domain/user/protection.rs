@@ -164,7 +164,7 @@ impl User {
         factor.count_from(now).then(|| factor.kind())
     }
 
-    /// Accepts a factor again although there may be a copy of it. Ends every session: what the copy
+    /// Accepts a factor again although it may have been copied. Ends every session: what the copy
     /// has shown must not count again. Returns the kind if this changed anything.
     pub fn keep_factor(&mut self, id: FactorId, now: Timestamp) -> Option<Kind> {
         let factor = self.factors.iter_mut().find(|factor| factor.id() == id)?;

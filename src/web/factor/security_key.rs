@@ -45,9 +45,9 @@ const WRONG: Said = Said {
     blames_what_was_typed: false,
 };
 
-/// There may be a copy of the key.
+/// The key may have been copied.
 pub const DOUBTED: Said = Said {
-    sentence: "This security key is no longer accepted: there may be a copy of it.",
+    sentence: "This security key is no longer accepted: it may have been copied.",
     advice: Some(
         "Use another way. If you are sure that nobody has a copy, allow the key again on your \
          security page. Otherwise remove it there.",
@@ -256,7 +256,7 @@ pub fn request(party: &RelyingParty, user: &User, challenge: &Challenge) -> Stri
 }
 
 /// What the browser is told of the keys of `user`, and of their name (WebAuthn §5.1.10, "signal"
-/// methods): all of the keys, also one that there may be a copy of, because it may be kept.
+/// methods): all of the keys, also one that may have been copied, because it may be kept.
 pub fn known_keys(party: &RelyingParty, user: &User) -> String {
     let identity = user.identity();
     let display_name = identity.full_name.unwrap_or_else(|| identity.written.clone());
@@ -298,6 +298,6 @@ pub(super) fn notes(key: &SecurityKey) -> Vec<&'static str> {
     if key.is_for_other_rp_id() {
         return vec!["It belongs to the former address of this site. You can only remove it."];
     }
-    let doubted = key.doubted().map(|_| "No longer accepted: there may be a copy of it");
+    let doubted = key.doubted().map(|_| "No longer accepted: it may have been copied");
     doubted.into_iter().chain([copies]).collect()
 }

@@ -148,7 +148,7 @@ pub enum Question {
         /// The question, and what removing it means.
         words: (&'static str, &'static str),
     },
-    /// Whether to keep a security key that there may be a copy of.
+    /// Whether to keep a security key that may have been copied.
     KeepKey {
         /// Its name.
         name: String,

@@ -57,7 +57,7 @@ pub struct Factor {
     pub last_used: Moment,
     /// What else there is to know.
     pub notes: Vec<&'static str>,
-    /// Whether there may be a copy of it, so that its user must decide what becomes of it.
+    /// Whether it may have been copied, so that its user must decide what becomes of it.
     pub is_doubted: bool,
     /// Whether its user can show it here.
     pub is_usable: bool,
