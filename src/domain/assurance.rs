@@ -732,10 +732,8 @@ fn judge_visitor(requirement: &Requirement, visitor: &Visitor, now: Timestamp) -
     if visitor.has_second_factor && !shows() {
         // Nobody is asked for what they do not have.
         let owed = owed_at_sign_in(visitor);
-        let lacks = owed.is_none()
-            && !requirement.strongest
-            && visitor.has != Kinds::NONE
-            && kinds.and(visitor.has) == Kinds::NONE;
+        let lacks =
+            owed.is_none() && !requirement.strongest && kinds.and(visitor.has) == Kinds::NONE;
         return if lacks { Verdict::SetUp } else { Verdict::Challenge };
     }
     if visitor.codes_unsaved {

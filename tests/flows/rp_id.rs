@@ -144,6 +144,34 @@ async fn whoever_has_only_keys_for_the_former_address_gets_in_by_a_recovery_code
 }
 
 #[tokio::test]
+async fn the_last_recovery_code_leads_whoever_has_only_such_keys_to_the_set_up_of_another() {
+    let mut gate = gate().await;
+    let mut browser = by_link(&gate).await;
+    browser.opens("/.doorward/set-up?kind=security-key").await;
+    let sent = SoftKey::new(1).is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    let codes = browser.recovery_codes();
+    browser.sends(&[("saved", "yes")]).await;
+    moves(&mut gate, WIDER).await;
+    let (last, others) = codes.split_last().unwrap();
+    for code in others {
+        let mut browser = gate.browser();
+        browser.signs_in("ada").await;
+        browser.opens("/.doorward/challenge?kind=recovery-code").await;
+        browser.sends(&[("code", code)]).await;
+        assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
+    }
+    let mut browser = by_link(&gate).await;
+    browser.follows().await.sends(&[("code", last)]).await;
+    browser.visits("/keys/").await;
+    assert_eq!(browser.heading(), "Add a security key", "{}", browser.page);
+    let mut new = SoftKey::new(2);
+    let sent = new.is_set_up(&options(&browser.page));
+    browser.sends(&[("code", &sent)]).await.follows().await;
+    assert_eq!(browser.passed, Some(Some("ada".to_owned())), "{}", browser.page);
+}
+
+#[tokio::test]
 async fn a_portal_without_keys_forgets_no_rp_id_and_its_keys_work_again_afterwards() {
     let gate = gate().await;
     let ada = has_both(&gate, &mut SoftKey::new(1)).await;
