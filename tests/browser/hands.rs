@@ -8,6 +8,7 @@ use super::application;
 use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use super::security_keys::{self, plugs_in, unplugs, usb};
 use super::tools::code;
 use crate::support::instance::{Instance, PASSWORD};
 
@@ -52,6 +53,28 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     // The box that the space bar ticked counts.
     signs_in(&browser, "/page");
     reaches_the_application(&browser, "/page", "pwd,trusted-device");
+}
+
+#[test]
+fn the_keyboard_is_enough_to_use_a_key() {
+    let instance = Instance::with_more(application::start(), security_keys::ASKED);
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    let key = plugs_in(&browser, &usb());
+    security_keys::sets_up(&browser);
+    signs_out(&browser);
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge").sees("[data-security-key=get]");
+    browser.until("focus the button", || {
+        browser.tabs(1);
+        let focused = browser.runs("return document.activeElement.textContent.trim()");
+        (focused == "Use the security key").then_some(())
+    });
+    browser.leads(|browser| {
+        browser.strikes(&Key::Enter);
+    });
+    reaches_the_application(&browser, "/strict/", "pwd,hwk,mfa");
+    unplugs(&browser, &key);
 }
 
 #[test]

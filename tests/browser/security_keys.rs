@@ -11,7 +11,7 @@ use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
 use crate::support::instance::Instance;
 
 /// Keys answer only where they are asked for: Chromium's answer at once where autofill offers them.
-const ASKED: &str = "second_factor: { security_keys: { passkeys: false } }\n";
+pub(super) const ASKED: &str = "second_factor: { security_keys: { passkeys: false } }\n";
 
 const SECURITY: &str = "/.doorward/security";
 
@@ -44,7 +44,7 @@ pub(super) fn synchronised() -> Value {
 }
 
 /// Sets up two-factor by the key that is plugged in.
-fn sets_up(browser: &Browser) {
+pub(super) fn sets_up(browser: &Browser) {
     browser.visits("/.doorward/set-up").presses("Security key or passkey");
     browser.sees("[data-security-key=create]").presses("Turn on two-factor");
     browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
