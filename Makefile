@@ -12,11 +12,13 @@ test:
 	cargo test --locked
 
 # What every server in the tests lets through to its handlers, also those that are written in Java
-# and those from npm and PyPI, which .ci/registries installs into target/servers.
+# and those from npm and PyPI, which .ci/registries installs into target/servers; and what axe-core,
+# which comes from there, too, finds wrong with our pages.
 test-servers:
 	@.ci/needs build test java registries
 	@.ci/registries
 	cargo test --locked --test suite servers:: -- --include-ignored
+	cargo test --locked --test suite browser::accessibility:: -- --include-ignored
 
 # Form, lints and documentation.
 check:

@@ -3,6 +3,7 @@
 //! `cargo test --test suite browser:: -- --ignored` writes a picture of every page to
 //! `target/screenshots/`, to be looked at.
 
+mod accessibility;
 pub(crate) mod application;
 mod apart;
 pub(crate) mod chromium;

@@ -237,7 +237,7 @@ fn write_the_pages() {
 }
 
 /// Every page in every state, each with its name.
-fn samples() -> Vec<(String, String)> {
+pub(crate) fn samples() -> Vec<(String, String)> {
     let mut pages = Vec::new();
     let mut add = |name: &str, page: String| pages.push((name.to_owned(), page));
 
