@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorward::domain::event::What;
 use doorward::domain::factor::Kind;
+use doorward::domain::name::Login;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -432,6 +433,12 @@ async fn the_owner_keeps_a_doubted_key_by_another_factor() {
     let sent = key.signs_as(&options(&doubted.page), |draft| draft.counter = 1);
     doubted.sends(&[("code", &sent)]).await;
     assert!(doubted.page.contains("allow the key again"), "{}", doubted.page);
+    copy.opens("/strict/").await;
+    assert_eq!(copy.passed, None, "what a doubted key has shown counts no more");
+    let id = gate.env.store.user_named(&Login::typed("ada")).await.unwrap().unwrap();
+    let user = gate.env.store.user(id).await.unwrap().unwrap().user.clone();
+    let app = user.factors().iter().find(|factor| factor.kind() == Kind::Totp).unwrap().id();
+    assert!(!user.may_remove_factor(app), "a doubted key is not a factor that is left");
     let keep = |browser: &Browser| {
         let (before, _) = browser.page.split_once("/keep\"").unwrap();
         let id = before.rsplit('/').next().unwrap();
