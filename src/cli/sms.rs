@@ -118,6 +118,7 @@ fn cure_of_number(why: Unsuitable) -> &'static str {
 /// What an operator can do about it.
 fn cure(refused: &Refused) -> &'static str {
     match refused {
+        Refused::Unbuilt(_) => "check `sms.url` and `sms.headers`",
         Refused::NoAnswer(_) => {
             "check `sms.url`, and whether this machine may connect to it; the provider may have \
              accepted the text all the same"

@@ -537,3 +537,65 @@ providers:
     assert_eq!(secret.expose_str(), "a secret for tests only");
     assert!(!config.separate_mailboxes && config.only_sign_in.is_none());
 }
+
+/// A configuration whose texts are sent as `sms` says, with the environment variable `TOKEN`.
+fn with_sms(sms: &str) -> Result<Config, Problems> {
+    let text = format!("{}sms: {{ {sms}, countries: [CH] }}\n", with_nothing_else());
+    Config::read_in(&|name| (name == "TOKEN").then(|| "s3cret".to_owned()), "test.yaml", &text)
+}
+
+fn with_nothing_else() -> &'static str {
+    "listen: [{ address: 127.0.0.1:0 }]
+state: /nowhere
+apps: [{ name: a, hosts: [https://a.example.com], upstream: http://127.0.0.1:9, otherwise: sign-in }]
+set_up: { proof: none }
+"
+}
+
+const TEXT: &str = "form: { to: '{to}', text: '{text}' }";
+
+#[test]
+fn a_request_for_texts_that_would_mislead_or_tell_a_secret_is_refused() {
+    let http = format!("provider: http, {TEXT}, token: '${{TOKEN}}'");
+    let url = "url: 'https://sms.example.com/send'";
+    let account = "account: AC1, token: '${TOKEN}', from: x";
+    for (sms, says) in [
+        (
+            format!("{http}, {url}, headers: {{ Authorization: Bearer 1234 }}"),
+            "stands in this file",
+        ),
+        (format!("{http}, {url}, headers: {{ Transfer-Encoding: chunked }}"), "can be set here"),
+        (format!("{http}, {url}, headers: {{ HOST: x }}"), "can be set here"),
+        (
+            format!("{http}, {url}, headers: {{ Proxy-Authorization: '{{token}}' }}"),
+            "can be set here",
+        ),
+        (format!("{http}, {url}, headers: {{ X-Key: a, x-key: b }}"), "`x-key` is set twice"),
+        (format!("{http}, url: 'sms.example.com?key=hidden'"), "`sms.example.com…` is not a URL"),
+        (format!("{http}, url: 'me:hidden@sms.example.com'"), "`…` is not a URL"),
+        (format!("provider: twilio, {account}, url: 'https://a.example/?b=c'"), "has a query"),
+        (format!("provider: vonage, {account}, url: 'https://a.example/?b=c'"), "has a query"),
+        ("provider: twilio, account: AC1, token: '${TOKEN}', from: ''".to_owned(), "the sender is"),
+    ] {
+        let refused = with_sms(&sms).unwrap_err().to_string();
+        assert!(refused.contains(says) && !refused.contains("hidden"), "{sms}: {refused}");
+    }
+}
+
+#[test]
+fn settings_of_texts_without_effect_and_a_query_are_warned_of() {
+    let sms = format!(
+        "provider: http, {TEXT}, url: 'https://sms.example.com/send?a=b', account: me, from: x, \
+         token: '${{TOKEN}}'"
+    );
+    let config = with_sms(&sms).unwrap();
+    let warned = config.warnings().to_string();
+    for key in ["sms.url: ", "sms.account: ", "sms.from: ", "sms.token: "] {
+        assert!(warned.contains(key), "{key}: {warned}");
+    }
+    let sms = format!("{sms}, headers: {{ Authorization: 'Basic {{basic}}', X-From: '{{from}}' }}");
+    let warned = with_sms(&sms).unwrap().warnings().to_string();
+    for key in ["sms.account: ", "sms.from: ", "sms.token: "] {
+        assert!(!warned.contains(key), "{key}: {warned}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Validates how text messages are sent.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use url::Url;
@@ -127,7 +127,8 @@ impl Judge<'_> {
 
     /// The Messages resource: <https://www.twilio.com/docs/messaging/api/message-resource>.
     fn twilio(&mut self, sms: &written::Sms, known: SmsValues) -> Option<SmsRequest> {
-        let sender = match (&sms.from, &sms.messaging_service) {
+        let from = sms.from.as_ref().filter(|from| !from.is_empty());
+        let sender = match (from, &sms.messaging_service) {
             (Some(from), None) => ("From", from),
             (None, Some(service)) => ("MessagingServiceSid", service),
             (Some(_), Some(_)) => {
@@ -147,7 +148,7 @@ impl Judge<'_> {
             self.refuse(&below(AT, "account"), what, "write the one that begins with AC");
             return None;
         }
-        let origin = self.sms_url(sms.url.as_deref().unwrap_or("https://api.twilio.com"))?;
+        let origin = self.sms_origin(sms.url.as_deref().unwrap_or("https://api.twilio.com"))?;
         let url =
             format!("{}/2010-04-01/Accounts/{sid}/Messages.json", origin.trim_end_matches('/'));
         let form = vec![
@@ -177,7 +178,7 @@ impl Judge<'_> {
             self.refuse(&below(AT, "messaging_service"), what, "remove it");
             return None;
         }
-        let origin = self.sms_url(sms.url.as_deref().unwrap_or("https://rest.nexmo.com"))?;
+        let origin = self.sms_origin(sms.url.as_deref().unwrap_or("https://rest.nexmo.com"))?;
         let form = [
             ("api_key", Placeholder::Account),
             ("api_secret", Placeholder::Token),
@@ -207,6 +208,10 @@ impl Judge<'_> {
             let cure = "add it, such as `url: https://sms.example.com/send`";
             self.refuse(AT, "the URL is missing", cure);
         }
+        if url.as_ref().is_some_and(|url| url.contains('?')) {
+            let what = "logs on the way show the query: it must contain no secret";
+            self.warn(&below(AT, "url"), what);
+        }
         let headers = self.sms_headers(sms, &known);
         let body = self.sms_body(sms, &known);
         let success = match &sms.success {
@@ -218,7 +223,19 @@ impl Judge<'_> {
             Some(SmsMethod::Put) => Method::PUT,
         };
         let (url, headers, body, success) = (url?, headers?, body?, success?);
+        self.warn_of_unused(sms);
         Some(SmsRequest { url, method, headers, body, success, known })
+    }
+
+    /// A URL to which a path is appended: it has no query.
+    fn sms_origin(&mut self, text: &str) -> Option<String> {
+        let url = self.sms_url(text)?;
+        if url.contains('?') {
+            let what = "has a query, but a path is appended to it";
+            self.refuse(&below(AT, "url"), what, "remove the query, or remove `url`");
+            return None;
+        }
+        Some(url)
     }
 
     /// A URL without placeholders, credentials or a fragment: URLs are logged on the way.
@@ -227,7 +244,7 @@ impl Judge<'_> {
         let cure = "write scheme, host and path, such as https://sms.example.com/send";
         let url = Url::parse(text).ok().filter(Url::has_host);
         let Some(url) = url.filter(|_| !text.contains(['{', '}'])) else {
-            self.refuse(&at, format!("`{text}` is not a URL"), cure);
+            self.refuse(&at, format!("`{}` is not a URL", without_secrets(text)), cure);
             return None;
         };
         let is_here = url.host_str().is_some_and(is_local_name);
@@ -254,17 +271,31 @@ impl Judge<'_> {
         for (name, value) in &sms.headers {
             let at = format!("{AT}.headers.{name}");
             let Some(value) = value else { continue };
-            let parsed = name.parse::<HeaderName>().ok().filter(|name| name != CONTENT_TYPE);
+            let parsed =
+                name.parse::<HeaderName>().ok().filter(|name| !RESERVED.contains(&name.as_str()));
             let Some(header) = parsed else {
                 let what = format!("`{name}` is not a header that can be set here");
-                self.refuse(&at, what, "the body sets its content type itself");
+                let cure = "remove it: what concerns the connection and the body is set for you";
+                self.refuse(&at, what, cure);
                 continue;
             };
+            if headers.iter().any(|(other, _)| *other == header) {
+                self.refuse(&at, format!("`{header}` is set twice"), "keep one of them");
+                continue;
+            }
             let Some(template) = self.template(&at, value, known) else { continue };
             let of_text = [Placeholder::To, Placeholder::ToDigits, Placeholder::Text];
             if template.placeholders().any(|one| of_text.contains(&one)) {
                 let what = "a header cannot contain the number or the text";
                 self.refuse(&at, what, "put them into the body");
+                continue;
+            }
+            let secrets = [Placeholder::Token, Placeholder::Basic];
+            let has_secret = template.placeholders().any(|one| secrets.contains(&one));
+            if header == AUTHORIZATION && !has_secret {
+                let what = "its secret stands in this file";
+                let cure = "write it to `sms.token_file`, and `{token}` or `{basic}` here";
+                self.refuse(&at, what, cure);
                 continue;
             }
             let filled = template.fill(|one| known.value(one).unwrap_or_default());
@@ -325,6 +356,31 @@ impl Judge<'_> {
         Some(body)
     }
 
+    /// Warns of values that no template contains.
+    fn warn_of_unused(&mut self, sms: &written::Sms) {
+        let json = sms.json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let of_json = json.iter().flat_map(texts);
+        let of_form = sms.headers.values().chain(sms.form.values()).flatten().map(String::as_str);
+        let templates = of_json.chain(of_form).filter_map(|text| Template::parse(text).ok());
+        let used: Vec<Placeholder> =
+            templates.flat_map(|template| template.placeholders().collect::<Vec<_>>()).collect();
+        let contains = |one: Placeholder| used.contains(&one);
+        let has_basic = contains(Placeholder::Basic);
+        let has_token = contains(Placeholder::Token) || has_basic;
+        for (key, is_set, is_used) in [
+            ("account", sms.account.is_some(), contains(Placeholder::Account) || has_basic),
+            ("token", sms.token.is_some(), has_token),
+            ("token_file", sms.token_file.is_some(), has_token),
+            ("from", sms.from.is_some(), contains(Placeholder::From)),
+        ] {
+            if is_set && !is_used {
+                let place = if key == "token_file" { "token" } else { key };
+                let what = format!("has no effect: no header and no value contains `{{{place}}}`");
+                self.warn(&below(AT, key), &what);
+            }
+        }
+    }
+
     fn template(&mut self, at: &str, text: &str, known: &SmsValues) -> Option<Template> {
         let template = match Template::parse(text) {
             Ok(template) => template,
@@ -358,6 +414,30 @@ impl Judge<'_> {
         Some(SmsSuccess::Equals { pointer, value })
     }
 }
+
+/// The part of a malformed URL that contains no secret: nothing behind `?` or `#`, and no credentials.
+fn without_secrets(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let (shown, hidden) = text.split_at(end);
+    if shown.contains('@') {
+        return "…".to_owned();
+    }
+    if hidden.is_empty() { shown.to_owned() } else { format!("{shown}…") }
+}
+
+/// Headers of the connection and the body, which the client sets itself, and those for a proxy.
+const RESERVED: [&str; 10] = [
+    "content-type",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "proxy-authorization",
+];
 
 /// All texts in `value`.
 fn texts(value: &Value) -> Vec<&str> {

@@ -41,6 +41,9 @@ pub struct Accepted {
 /// Why the provider has not accepted a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// The request could not be built: nothing was sent.
+    #[error("the request cannot be built: {0}")]
+    Unbuilt(String),
     /// There was no complete answer. It may have accepted the text all the same.
     #[error("{0}")]
     NoAnswer(String),
@@ -57,7 +60,7 @@ impl Refused {
     /// error of its server, too many requests, or credentials that it does not accept.
     pub fn is_about_the_provider(&self) -> bool {
         match self {
-            Self::NoAnswer(_) => true,
+            Self::Unbuilt(_) | Self::NoAnswer(_) => true,
             Self::Status(status, _) => {
                 let ours = [
                     StatusCode::UNAUTHORIZED,
@@ -87,11 +90,32 @@ impl Provider {
     /// [`Refused`].
     pub async fn send(&self, number: &Number, text: &str) -> Result<Accepted, Refused> {
         let request = self.request(number, text);
-        let request = request.map_err(|error| Refused::NoAnswer(error.to_string()))?;
+        let request = request.map_err(|error| Refused::Unbuilt(error.to_string()))?;
         let bounds = Bounds { within: WITHIN, body_at_most: BODY_AT_MOST, reach: Reach::Anywhere };
         let answer = self.client.send(request, bounds).await.map_err(|why| no_answer(&why))?;
-        judge(&answer, &self.request.success)?;
+        judge(&answer, &self.request.success).map_err(|refused| self.without_secrets(refused))?;
         Ok(Accepted { status: answer.status })
+    }
+
+    /// `refused` in which the provider repeats neither a secret nor a code.
+    fn without_secrets(&self, refused: Refused) -> Refused {
+        let known = &self.request.known;
+        let secrets = [Placeholder::Basic, Placeholder::Token].map(|of| known.value(of));
+        let secrets = secrets.map(|secret| Zeroizing::new(secret.unwrap_or_default()));
+        let quoted = |said: &str| {
+            let mut said = said.to_owned();
+            for secret in secrets.iter().filter(|_| known.token.is_some()) {
+                if !secret.is_empty() {
+                    said = said.replace(secret.as_str(), "…");
+                }
+            }
+            quoted(&said)
+        };
+        match refused {
+            Refused::Status(status, said) => Refused::Status(status, said.as_deref().map(quoted)),
+            Refused::Body(status, why) => Refused::Body(status, quoted(&why)),
+            Refused::Unbuilt(_) | Refused::NoAnswer(_) => refused,
+        }
     }
 
     fn request(&self, number: &Number, text: &str) -> Result<Request<Bytes>, http::Error> {
@@ -156,7 +180,7 @@ fn no_answer(why: &Failed) -> Refused {
     Refused::NoAnswer(why.to_string())
 }
 
-/// Whether an answer means success.
+/// Whether an answer means success. What it says is not yet fit to be shown.
 fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
     let status = answer.status;
     let body = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
@@ -169,7 +193,7 @@ fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
         SmsSuccess::Status => Ok(()),
         SmsSuccess::Equals { pointer, value } => match text_at(&body(), pointer) {
             Some(found) if found == *value => Ok(()),
-            Some(found) => refused(format!("{pointer} is `{}`", quoted(&found))),
+            Some(found) => refused(format!("{pointer} is `{found}`")),
             None => refused(format!("{pointer} is missing, or is a list or an object")),
         },
         SmsSuccess::Twilio => {
@@ -179,10 +203,10 @@ fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
             match code {
                 None if state.is_empty() => refused("`status` is missing".to_owned()),
                 None if TAKEN_BY_TWILIO.contains(&state) => Ok(()),
-                None => refused(format!("`{}`", quoted(state))),
+                None => refused(format!("`{state}`")),
                 Some(code) => {
                     let code = as_text(code).unwrap_or_default();
-                    refused(format!("`{}`, error {}", quoted(state), quoted(&code)))
+                    refused(format!("`{state}`, error {code}"))
                 }
             }
         }
@@ -195,7 +219,7 @@ fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
                 Some(part) => {
                     let why = text_at(part, "/error-text").unwrap_or_default();
                     let status = text_at(part, "/status").unwrap_or_default();
-                    refused(format!("status {}: {}", quoted(&status), quoted(&why)))
+                    refused(format!("status {status}: {why}"))
                 }
                 None if parts.is_empty() => refused("`messages` is missing".to_owned()),
                 None => Ok(()),
@@ -208,28 +232,20 @@ fn judge(answer: &net::Answer, success: &SmsSuccess) -> Result<(), Refused> {
 fn message(body: &Value) -> Option<String> {
     let found = ["/message", "/error/message", "/detail", "/error"];
     let found = found.iter().find_map(|pointer| body.pointer(pointer)?.as_str());
-    found.map(quoted)
+    found.map(str::to_owned)
 }
 
-/// The first characters of what a server says, without those that could disturb a log or a terminal,
-/// and without digits in a row as long as a code.
+/// The first characters of what a server says: letters, digits, ASCII punctuation and spaces, so that
+/// they cannot disturb a log or a terminal, and without digits in a row as long as a code.
 fn quoted(text: &str) -> String {
-    let mut shown: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTED).collect();
-    let mut row = 0;
-    let digits: Vec<(usize, bool)> =
-        shown.char_indices().map(|(at, c)| (at, c.is_ascii_digit())).collect();
-    let mut hide = Vec::new();
-    for (at, is_digit) in digits {
-        row = if is_digit { row + 1 } else { 0 };
-        if row >= 6 {
-            hide.extend(at + 1 - row..=at);
-        }
-    }
-    for at in hide {
-        shown.replace_range(at..=at, "0");
-    }
-    shown
+    let is_plain = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == '…';
+    let letters: Vec<char> = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
+    let rows = letters.chunk_by(|one, next| one.is_numeric() == next.is_numeric());
+    let shown = rows.flat_map(|row| {
+        let is_code = row.len() >= CODE && row.iter().all(|c| c.is_numeric());
+        row.iter().map(move |c| if is_code { '0' } else { *c })
+    });
+    shown.take(QUOTED).collect()
 }
 
 /// A JSON value as text, unless it is a list or an object.
@@ -251,6 +267,8 @@ pub const WITHIN: Duration = Duration::from_secs(10);
 const BODY_AT_MOST: usize = 64 * 1024;
 /// How many characters of an answer are shown.
 const QUOTED: usize = 160;
+/// The fewest digits in a row that may be a code or a number.
+const CODE: usize = 6;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -319,5 +337,8 @@ mod tests {
         assert_eq!(quoted("code 123456 é\u{1b}[31m"), "code 000000 é [31m");
         assert_eq!(quoted("error 21211"), "error 21211");
         assert_eq!(quoted(&"x".repeat(1_000)).len(), QUOTED);
+        assert_eq!(quoted("a\u{202e}b\u{200b}c\u{2028}d"), "a b c d");
+        let cut = quoted(&format!("{}123456", "x".repeat(QUOTED - 3)));
+        assert!(cut.ends_with("x000"), "{cut}");
     }
 }
