@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::domain::phone::Number;
 use crate::domain::time::Timestamp;
 
 /// Counts the failures of the provider in a row. From [`Breaker::FAILURES`] on no text is tried for
@@ -11,10 +12,45 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<State>);
 
+/// What an attempt tells about the provider.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt<'a> {
+    /// It answered as one that works: it took the text, or refused this text only.
+    Works,
+    /// It failed.
+    Fails,
+    /// It failed, or refuses this number: that counts only from the second number on.
+    FailsFor(&'a Number),
+}
+
+/// What an attempt changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// No texts are tried for a pause.
+    Opened,
+    /// Texts are tried again.
+    Closed,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    failures: u32,
-    open_until: Option<Timestamp>,
+    certain: u32,
+    uncertain: u32,
+    number: Option<Number>,
+    has_several_numbers: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Phase {
+    #[default]
+    Closed,
+    /// Until then no text is tried.
+    Open(Timestamp),
+    /// One text is on its way. If it has no result until then, another one is tried.
+    HalfOpen(Timestamp),
 }
 
 impl Breaker {
@@ -25,40 +61,69 @@ impl Breaker {
 
     /// Whether texts can be sent now, as far as is known.
     pub fn is_closed(&self, now: Timestamp) -> bool {
-        self.0.lock().open_until.is_none_or(|until| until <= now)
+        !self.0.lock().phase.waits(now)
     }
 
     /// Whether a text may be handed over now. After a pause the first one decides: others are refused
     /// until its result is known, or for another pause.
     pub fn admits(&self, now: Timestamp) -> bool {
         let mut state = self.0.lock();
-        match state.open_until {
-            Some(until) if until > now => false,
-            Some(_) => {
-                state.open_until = Some(now.plus(Self::PAUSE));
-                true
+        if state.phase.waits(now) {
+            return false;
+        }
+        if !matches!(state.phase, Phase::Closed) {
+            state.phase = Phase::HalfOpen(now.plus(Self::PAUSE));
+        }
+        true
+    }
+
+    /// Notes the result of an attempt.
+    pub fn note(&self, attempt: Attempt<'_>, now: Timestamp) -> Change {
+        let mut state = self.0.lock();
+        match attempt {
+            Attempt::Works => {
+                let was_closed = matches!(state.phase, Phase::Closed);
+                *state = State::default();
+                return if was_closed { Change::None } else { Change::Closed };
             }
-            None => true,
+            Attempt::Fails => state.certain = state.certain.saturating_add(1),
+            Attempt::FailsFor(number) => {
+                state.uncertain = state.uncertain.saturating_add(1);
+                let first = state.number.get_or_insert_with(|| number.clone());
+                let is_another = first != number;
+                state.has_several_numbers |= is_another;
+            }
         }
-    }
-
-    /// The provider has answered. Returns whether it had failed before.
-    pub fn works(&self) -> bool {
-        let mut state = self.0.lock();
-        let failed = state.open_until.is_some();
-        *state = State::default();
-        failed
-    }
-
-    /// The provider has failed. Returns whether this opened the breaker.
-    pub fn fails(&self, now: Timestamp) -> bool {
-        let mut state = self.0.lock();
-        state.failures = state.failures.saturating_add(1);
-        let opens = state.failures >= Self::FAILURES;
+        let opens = match state.phase {
+            Phase::Closed => state.failures() >= Self::FAILURES,
+            Phase::HalfOpen(_) => true,
+            // The result of a text that was handed over before.
+            Phase::Open(_) => false,
+        };
         if opens {
-            state.open_until = Some(now.plus(Self::PAUSE));
+            state.phase = Phase::Open(now.plus(Self::PAUSE));
         }
-        opens
+        if opens { Change::Opened } else { Change::None }
+    }
+}
+
+impl State {
+    fn failures(&self) -> u32 {
+        let uncertain = if self.has_several_numbers { self.uncertain } else { 0 };
+        self.certain.saturating_add(uncertain)
+    }
+}
+
+impl Phase {
+    /// Whether no text is tried at `now`. An end further away than a pause is no end: the clock went
+    /// back.
+    fn waits(self, now: Timestamp) -> bool {
+        match self {
+            Self::Closed => false,
+            Self::Open(until) | Self::HalfOpen(until) => {
+                until > now && until <= now.plus(Breaker::PAUSE)
+            }
+        }
     }
 }
 
@@ -70,36 +135,71 @@ mod tests {
         Timestamp::from_secs(seconds)
     }
 
+    fn fails(breaker: &Breaker, second: u64) -> Change {
+        breaker.note(Attempt::Fails, at(second))
+    }
+
+    fn open() -> Breaker {
+        let breaker = Breaker::default();
+        for second in 100..103 {
+            fails(&breaker, second);
+        }
+        breaker
+    }
+
     #[test]
     fn the_third_failure_in_a_row_opens_it_for_a_minute() {
         let breaker = Breaker::default();
-        assert!(!breaker.fails(at(0)) && !breaker.fails(at(1)));
+        assert_eq!([fails(&breaker, 0), fails(&breaker, 1)], [Change::None; 2]);
         assert!(breaker.is_closed(at(2)) && breaker.admits(at(2)));
-        assert!(breaker.fails(at(2)));
+        assert_eq!(fails(&breaker, 2), Change::Opened);
+        assert_eq!(fails(&breaker, 30), Change::None, "it is open, and no longer for this");
         assert!(!breaker.is_closed(at(61)) && !breaker.admits(at(61)));
         assert!(breaker.is_closed(at(62)));
     }
 
     #[test]
-    fn after_the_pause_one_text_is_tried() {
-        let breaker = Breaker::default();
-        for second in 0..3 {
-            breaker.fails(at(second));
-        }
-        assert!(breaker.admits(at(62)));
-        assert!(!breaker.admits(at(62)), "the first has no result yet");
-        assert!(breaker.fails(at(63)), "one failure is enough now");
-        assert!(breaker.admits(at(123)));
-        assert!(breaker.works());
-        assert!(breaker.admits(at(124)) && breaker.admits(at(124)));
+    fn after_the_pause_the_result_of_one_text_decides() {
+        let breaker = open();
+        assert!(breaker.admits(at(162)));
+        assert!(!breaker.admits(at(162)), "the first has no result yet");
+        assert_eq!(fails(&breaker, 163), Change::Opened, "one failure is enough now");
+        assert!(breaker.admits(at(223)));
+        assert_eq!(breaker.note(Attempt::Works, at(223)), Change::Closed);
+        assert!(breaker.admits(at(224)) && breaker.admits(at(224)));
+    }
+
+    #[test]
+    fn a_text_without_a_result_does_not_keep_it_open() {
+        let breaker = open();
+        assert!(breaker.admits(at(162)));
+        assert!(!breaker.admits(at(221)) && breaker.admits(at(222)));
     }
 
     #[test]
     fn a_success_forgets_the_failures() {
         let breaker = Breaker::default();
-        breaker.fails(at(0));
-        breaker.fails(at(0));
-        assert!(!breaker.works());
-        assert!(!breaker.fails(at(1)) && !breaker.fails(at(1)));
+        fails(&breaker, 0);
+        fails(&breaker, 0);
+        assert_eq!(breaker.note(Attempt::Works, at(0)), Change::None);
+        assert_eq!([fails(&breaker, 1), fails(&breaker, 1)], [Change::None; 2]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_keep_it_open() {
+        let breaker = open();
+        assert!(!breaker.is_closed(at(102)));
+        assert!(breaker.is_closed(at(10)) && breaker.admits(at(10)));
+    }
+
+    #[test]
+    fn one_number_that_is_refused_again_and_again_does_not_open_it() {
+        let number = |text| Number::parse(text, None).unwrap();
+        let (one, other) = (number("+41 79 123 45 67"), number("+41 79 123 45 68"));
+        let breaker = Breaker::default();
+        for second in 0..10 {
+            assert_eq!(breaker.note(Attempt::FailsFor(&one), at(second)), Change::None);
+        }
+        assert_eq!(breaker.note(Attempt::FailsFor(&other), at(10)), Change::Opened);
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::phone::Number;
 use crate::domain::reach::Reach;
 use crate::net::{self, Bounds, Client, Failed, Roots};
 
-pub use breaker::Breaker;
+pub use breaker::{Attempt, Breaker, Change};
 pub use words::{SmsWords, septets};
 
 /// Hands texts over to the configured provider.
