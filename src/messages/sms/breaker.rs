@@ -19,7 +19,7 @@ pub enum Attempt<'a> {
     Works,
     /// It failed.
     Fails,
-    /// It failed, or refuses this number: that counts only from the second number on.
+    /// It failed, or refuses this number: each number counts once.
     FailsFor(&'a Number),
 }
 
@@ -37,9 +37,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 struct State {
     certain: u32,
-    uncertain: u32,
-    number: Option<Number>,
-    has_several_numbers: bool,
+    /// The numbers for which it failed; at most as many as open it.
+    numbers: Vec<Number>,
     phase: Phase,
 }
 
@@ -77,25 +76,33 @@ impl Breaker {
         true
     }
 
+    /// Begins anew, for another provider or other credentials.
+    pub fn reset(&self) {
+        *self.0.lock() = State::default();
+    }
+
     /// Notes the result of an attempt.
     pub fn note(&self, attempt: Attempt<'_>, now: Timestamp) -> Change {
         let mut state = self.0.lock();
-        match attempt {
+        let counts = match attempt {
             Attempt::Works => {
                 let was_closed = matches!(state.phase, Phase::Closed);
                 *state = State::default();
                 return if was_closed { Change::None } else { Change::Closed };
             }
-            Attempt::Fails => state.certain = state.certain.saturating_add(1),
-            Attempt::FailsFor(number) => {
-                state.uncertain = state.uncertain.saturating_add(1);
-                let first = state.number.get_or_insert_with(|| number.clone());
-                let is_another = first != number;
-                state.has_several_numbers |= is_another;
+            Attempt::Fails => {
+                state.certain = state.certain.saturating_add(1);
+                true
             }
-        }
+            Attempt::FailsFor(number) => state.is_new(number),
+        };
         let opens = match state.phase {
             Phase::Closed => state.failures() >= Self::FAILURES,
+            Phase::HalfOpen(_) if !counts => {
+                // Somebody presses again and again for a number that is refused: another text decides.
+                state.phase = Phase::Open(now);
+                false
+            }
             Phase::HalfOpen(_) => true,
             // The result of a text that was handed over before.
             Phase::Open(_) => false,
@@ -108,9 +115,18 @@ impl Breaker {
 }
 
 impl State {
+    /// Remembers a number for which it failed. Whether it is a new one.
+    fn is_new(&mut self, number: &Number) -> bool {
+        let is_new = !self.numbers.contains(number);
+        if is_new && self.numbers.len() < Breaker::FAILURES as usize {
+            self.numbers.push(number.clone());
+        }
+        is_new
+    }
+
     fn failures(&self) -> u32 {
-        let uncertain = if self.has_several_numbers { self.uncertain } else { 0 };
-        self.certain.saturating_add(uncertain)
+        let numbers = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        self.certain.saturating_add(numbers)
     }
 }
 
@@ -192,14 +208,38 @@ mod tests {
         assert!(breaker.is_closed(at(10)) && breaker.admits(at(10)));
     }
 
+    fn number(of: u8) -> Number {
+        Number::parse(&format!("+41 79 123 45 {of}"), None).unwrap()
+    }
+
     #[test]
     fn one_number_that_is_refused_again_and_again_does_not_open_it() {
-        let number = |text| Number::parse(text, None).unwrap();
-        let (one, other) = (number("+41 79 123 45 67"), number("+41 79 123 45 68"));
         let breaker = Breaker::default();
         for second in 0..10 {
-            assert_eq!(breaker.note(Attempt::FailsFor(&one), at(second)), Change::None);
+            for of in [67, 68] {
+                let refused = Attempt::FailsFor(&number(of));
+                assert_eq!(breaker.note(refused, at(second)), Change::None);
+            }
         }
-        assert_eq!(breaker.note(Attempt::FailsFor(&other), at(10)), Change::Opened);
+        assert_eq!(breaker.note(Attempt::FailsFor(&number(69)), at(10)), Change::Opened);
+    }
+
+    #[test]
+    fn one_number_that_is_refused_does_not_keep_it_open() {
+        let breaker = Breaker::default();
+        for of in 67..70 {
+            breaker.note(Attempt::FailsFor(&number(of)), at(100));
+        }
+        assert!(!breaker.is_closed(at(101)) && breaker.admits(at(160)));
+        assert_eq!(breaker.note(Attempt::FailsFor(&number(67)), at(160)), Change::None);
+        assert!(breaker.is_closed(at(160)) && breaker.admits(at(160)), "another text decides");
+        assert_eq!(breaker.note(Attempt::Works, at(160)), Change::Closed);
+    }
+
+    #[test]
+    fn a_new_provider_begins_anew() {
+        let breaker = open();
+        breaker.reset();
+        assert!(breaker.is_closed(at(103)));
     }
 }

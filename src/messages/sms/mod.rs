@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Request, StatusCode};
 use serde_json::Value;
+use tokio::sync::Mutex;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,15 @@ use crate::net::{self, Bounds, Client, Failed, Roots};
 
 pub use breaker::{Attempt, Breaker, Change};
 pub use words::{SmsWords, septets};
+
+/// What all senders of texts share, over reloads.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// Whether the provider works.
+    pub breaker: Breaker,
+    /// Who enters a text in the ledger waits here, so that writers do not overtake each other.
+    pub turn: Mutex<()>,
+}
 
 /// Hands texts over to the configured provider.
 #[derive(Clone, Debug)]
@@ -57,20 +67,22 @@ pub enum Refused {
 
 impl Refused {
     /// Whether the provider itself has a problem, so that other texts would fail, too: no answer, an
-    /// error of its server, too many requests, or credentials that it does not accept.
+    /// error of its server, or credentials that it does not accept. Others (403, 429) may concern this
+    /// number or its country.
     pub fn is_about_the_provider(&self) -> bool {
         match self {
             Self::Unbuilt(_) | Self::NoAnswer(_) => true,
             Self::Status(status, _) => {
-                let ours = [
-                    StatusCode::UNAUTHORIZED,
-                    StatusCode::FORBIDDEN,
-                    StatusCode::TOO_MANY_REQUESTS,
-                ];
-                status.is_server_error() || ours.contains(status)
+                status.is_server_error() || *status == StatusCode::UNAUTHORIZED
             }
             Self::Body(..) => false,
         }
+    }
+
+    /// What this tells the breaker. A provider such as Vonage says with the same status whether it
+    /// refuses a number or everything, so several numbers must be refused.
+    pub fn attempt<'a>(&self, number: &'a Number) -> Attempt<'a> {
+        if self.is_about_the_provider() { Attempt::Fails } else { Attempt::FailsFor(number) }
     }
 }
 
@@ -105,8 +117,8 @@ impl Provider {
         let quoted = |said: &str| {
             let mut said = said.to_owned();
             for secret in secrets.iter().filter(|_| known.token.is_some()) {
-                if !secret.is_empty() {
-                    said = said.replace(secret.as_str(), "…");
+                for spelled in spellings(secret) {
+                    said = said.replace(spelled.as_str(), "…");
                 }
             }
             quoted(&said)
@@ -157,6 +169,18 @@ impl Provider {
             }
         }
     }
+}
+
+/// `secret` as it is, and as a form and JSON contain it.
+fn spellings(secret: &str) -> Vec<Zeroizing<String>> {
+    if secret.is_empty() {
+        return Vec::new();
+    }
+    let in_form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let json = Value::from(secret).to_string();
+    let in_json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    let in_json = in_json.unwrap_or(secret).to_owned();
+    [secret.to_owned(), in_form, in_json].map(Zeroizing::new).into()
 }
 
 /// `value` with every text filled as a template.
@@ -240,12 +264,29 @@ fn message(body: &Value) -> Option<String> {
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == '…';
     let letters: Vec<char> = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
-    let rows = letters.chunk_by(|one, next| one.is_numeric() == next.is_numeric());
-    let shown = rows.flat_map(|row| {
-        let is_code = row.len() >= CODE && row.iter().all(|c| c.is_numeric());
-        row.iter().map(move |c| if is_code { '0' } else { *c })
-    });
-    shown.take(QUOTED).collect()
+    let mut shown = letters.clone();
+    let mut at = 0;
+    while at < letters.len() {
+        let (length, digits) = row(&letters[at..]);
+        if digits >= CODE {
+            shown[at..at + length].iter_mut().filter(|c| c.is_numeric()).for_each(|c| *c = '0');
+        }
+        at += length.max(1);
+    }
+    shown.into_iter().take(QUOTED).collect()
+}
+
+/// The length of the digits with which `letters` begin, over what groups them, and how many there are.
+fn row(letters: &[char]) -> (usize, usize) {
+    let (mut length, mut digits) = (0, 0);
+    for (index, c) in letters.iter().enumerate() {
+        if c.is_numeric() {
+            (length, digits) = (index + 1, digits + 1);
+        } else if digits == 0 || index > length + 1 || !GROUPING.contains(c) {
+            break;
+        }
+    }
+    (length, digits)
 }
 
 /// A JSON value as text, unless it is a list or an object.
@@ -267,6 +308,8 @@ pub const WITHIN: Duration = Duration::from_secs(10);
 const BODY_AT_MOST: usize = 64 * 1024;
 /// How many characters of an answer are shown.
 const QUOTED: usize = 160;
+/// What stands between the digits of a number.
+const GROUPING: [char; 6] = [' ', '-', '.', '(', ')', '/'];
 /// The fewest digits in a row that may be a code or a number.
 const CODE: usize = 6;
 
@@ -325,16 +368,19 @@ mod tests {
     #[test]
     fn only_the_providers_own_problems_concern_other_texts() {
         let of = |status: u16| says(status, &json!({}), &SmsSuccess::Status).unwrap_err();
-        for status in [500, 503, 401, 403, 429] {
+        for status in [500, 503, 401] {
             assert!(of(status).is_about_the_provider(), "{status}");
         }
-        assert!(!of(400).is_about_the_provider(), "a wrong number is not the provider's");
+        for status in [400, 403, 429] {
+            assert!(!of(status).is_about_the_provider(), "{status}: perhaps only of this number");
+        }
         assert!(Refused::NoAnswer(String::new()).is_about_the_provider());
     }
 
     #[test]
     fn what_a_provider_says_is_quoted_without_codes_and_controls() {
         assert_eq!(quoted("code 123456 é\u{1b}[31m"), "code 000000 é [31m");
+        assert_eq!(quoted("to +41 (79) 123-45 67: 4 3"), "to +00 (00) 000-00 00: 4 3");
         assert_eq!(quoted("error 21211"), "error 21211");
         assert_eq!(quoted(&"x".repeat(1_000)).len(), QUOTED);
         assert_eq!(quoted("a\u{202e}b\u{200b}c\u{2028}d"), "a b c d");

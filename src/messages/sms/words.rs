@@ -24,18 +24,23 @@ impl SmsWords {
     pub fn code(&self, code: &Secret) -> String {
         let code = code.expose_str();
         let last = format!("\n\n@{} #{code}", self.host);
-        let line =
-            |site: &str| format!("{code} is your code for {site} - give it to nobody.{last}");
-        let fits = |text: &String| septets(text).is_some_and(|count| count <= ONE_TEXT);
-        let whole = line(&self.site);
-        if fits(&whole) { whole } else { format!("{code} is your code - give it to nobody.{last}") }
+        one_text(
+            format!("{code} is your code for {} - give it to nobody.{last}", self.site),
+            format!("{code} is your code - give it to nobody.{last}"),
+        )
     }
 
     /// A text to a number that no longer counts.
     pub fn removed(&self) -> String {
-        format!(
-            "{}: this phone number no longer gets your codes. If this was not you, ask for help.",
-            self.site
+        one_text(
+            format!(
+                "{}: this phone number no longer gets your codes. If this was not you, ask for help.",
+                self.site
+            ),
+            format!(
+                "This phone number no longer gets codes from {}. If this was not you, ask for help.",
+                self.host
+            ),
         )
     }
 
@@ -43,6 +48,12 @@ impl SmsWords {
     pub fn trial(&self) -> String {
         format!("Test text from {}. There is nothing to do.", self.site)
     }
+}
+
+/// `whole` if it is one text, or else `short`: each further one costs as much again.
+fn one_text(whole: String, short: String) -> String {
+    let fits = septets(&whole).is_some_and(|count| count <= ONE_TEXT);
+    if fits { whole } else { short }
 }
 
 /// How many septets `text` needs in GSM 7-bit; `None` if a letter is not in it.
@@ -94,6 +105,8 @@ mod tests {
             let text = words(site).code(&code());
             assert!(septets(&text).unwrap() <= ONE_TEXT, "{text}");
             assert!(text.ends_with("\n\n@id.example.com #012345"), "{text}");
+            let text = words(site).removed();
+            assert!(septets(&text).unwrap() <= ONE_TEXT, "{text}");
         }
         assert!(septets("株").is_none());
         assert_eq!(septets("a€"), Some(3));
