@@ -75,6 +75,19 @@ for (const field of all("[data-digits]")) {
   });
 }
 
+// Phones can fill in the code of a text message that was sent for this host (WebOTP). Its last digit sends
+// it, where the page says so.
+const texted = document.querySelector("[data-texted]");
+if (texted && "OTPCredential" in window) {
+  const waiting = new AbortController();
+  for (const form of document.forms) form.addEventListener("submit", () => waiting.abort());
+  navigator.credentials.get({ otp: { transport: ["sms"] }, signal: waiting.signal }).then((otp) => {
+    if (!otp || texted.value) return;
+    texted.value = otp.code;
+    texted.dispatchEvent(new Event("input"));
+  }, () => {});
+}
+
 // Another code can be sent once the last is a minute old; the button rests until then.
 for (const button of all("[data-again]")) {
   const end = Date.now() + button.dataset.again * 1000;

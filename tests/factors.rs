@@ -39,7 +39,8 @@ fn every_kind_can_be_written_in_the_configuration() {
              [crm.example.com]\n    upstream: http://127.0.0.1:2\n    rules: [{{ paths: [/pay/], \
              require: {{ second_factor: {{ kinds: [{word}] }} }} }}]\ntests:\n  - as: {{ user: ada, \
              has: [{has}], shown: [password, {word}] }}\n    get: https://crm.example.com/pay/x\n    \
-             expect: pass\n"
+             expect: pass\nsms: {{ provider: http, url: 'https://sms.example.com/', form: {{ to: \
+             '{{to}}', text: '{{text}}' }}, countries: [CH] }}\n"
         );
         let config = Config::read("test.yaml", &text).unwrap_or_else(|why| panic!("{why:?}"));
         assert!(doorward::flow::trial::failed(&config, NOW).is_empty(), "{word}");
@@ -138,7 +139,7 @@ fn every_kind_is_spoken_of_on_pages_in_events_and_in_mails() {
     for kind in Kind::all() {
         let part = part(kind);
         assert_eq!(part.kind, kind);
-        let inputs = Inputs { described: String::new(), options: None };
+        let inputs = Inputs { described: String::new(), options: None, sends_itself: true };
         let fields = (part.fields)(&inputs);
         assert!(fields.contains("name=\"code\""), "{kind:?} asks for nothing");
         let is_typed = kind != Kind::SecurityKey;

@@ -42,6 +42,8 @@ GET  /.doorward/sign-in/provider/{name}/signed-out  405         405         405 
 POST /.doorward/sign-in/provider/{name}/signed-out  404         404         404         404         404         404         404         404         404
 GET  /.doorward/challenge                           sign-in     set-up      set-up      page        page        page        page        page        page
 POST /.doorward/challenge                           sign-in     again       again       again       again       again       again       again       again
+GET  /.doorward/challenge/send                      405         405         405         405         405         405         405         405         405
+POST /.doorward/challenge/send                      sign-in     again       again       again       again       again       again       again       again
 GET  /.doorward/set-up                              sign-in     page        confirm     challenge   on          challenge   on          confirm     on
 POST /.doorward/set-up                              sign-in     again       confirm     challenge   on          challenge   on          confirm     on
 GET  /.doorward/set-up/recovery-codes               sign-in     on          confirm     challenge   page        challenge   on          confirm     on
@@ -60,6 +62,8 @@ GET  /.doorward/security/replace                    sign-in     security    conf
 POST /.doorward/security/replace                    sign-in     security    confirm     challenge   again       challenge   again       confirm     again
 GET  /.doorward/security/factors/add                sign-in     security    confirm     challenge   page        challenge   page        confirm     page
 POST /.doorward/security/factors/add                sign-in     security    confirm     challenge   again       challenge   again       confirm     again
+GET  /.doorward/security/phone                      sign-in     security    confirm     challenge   security    challenge   security    confirm     security
+POST /.doorward/security/phone                      sign-in     security    confirm     challenge   security    challenge   security    confirm     security
 GET  /.doorward/security/factors/{id}/rename        sign-in     404         confirm     challenge   404         challenge   404         confirm     404
 POST /.doorward/security/factors/{id}/rename        sign-in     404         confirm     challenge   404         challenge   404         confirm     404
 GET  /.doorward/security/factors/{id}/remove        sign-in     404         confirm     challenge   404         challenge   404         confirm     404

@@ -285,6 +285,7 @@ mod tests {
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
             request_ids: Arc::default(),
+            texts: Arc::default(),
             signer: Arc::new(Keyring::in_memory(keys)),
             clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
             rng,

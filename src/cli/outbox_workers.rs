@@ -11,10 +11,11 @@ use tokio::time::{sleep, timeout};
 
 use super::reload::Live;
 use super::upkeep;
-use crate::config::Config;
+use crate::config::{Config, Sms};
 use crate::flow::Env;
 use crate::flow::deliver::{Came, deliver};
-use crate::messages::Smtp;
+use crate::flow::texts::{self, hand_over};
+use crate::messages::{Smtp, sms};
 use crate::store::{Change, Kind};
 use crate::unavailable::{self, Unavailable};
 
@@ -23,23 +24,30 @@ pub(super) struct OutboxWorkers {
     /// Whether they are to end.
     closing: watch::Sender<bool>,
     workers: JoinSet<()>,
+    texts: JoinSet<()>,
 }
 
 impl OutboxWorkers {
     /// Starts the workers.
     pub(super) fn open(live: &Arc<Live>) -> Self {
         let (closing, closed) = watch::channel(false);
-        let mut workers = JoinSet::new();
+        let (mut workers, mut texts) = (JoinSet::new(), JoinSet::new());
         for _ in 0..WORKERS {
             let closed = closed.clone();
             workers.spawn(upkeep::without_end(Arc::clone(live), move |live| {
                 send_messages(live, closed.clone())
             }));
         }
+        for _ in 0..TEXTS_AT_ONCE {
+            let closed = closed.clone();
+            texts.spawn(upkeep::without_end(Arc::clone(live), move |live| {
+                send_texts(live, closed.clone())
+            }));
+        }
         workers.spawn(upkeep::without_end(Arc::clone(live), move |live| {
             count_messages(live, closed.clone())
         }));
-        Self { closing, workers }
+        Self { closing, workers, texts }
     }
 
     /// Starts no more messages.
@@ -51,8 +59,15 @@ impl OutboxWorkers {
     pub(super) async fn end(mut self) {
         self.close();
         let all = async { while self.workers.join_next().await.is_some() {} };
-        if timeout(UNDER_WAY, all).await.is_err() {
+        let texts = async { while self.texts.join_next().await.is_some() {} };
+        let (all, texts) = tokio::join!(timeout(UNDER_WAY, all), timeout(sms::WITHIN, texts));
+        if all.is_err() {
             tracing::warn!("shutdown timeout: a message is sent again in ten minutes");
+        }
+        if texts.is_err() {
+            tracing::warn!(
+                "shutdown timeout: a text message may not have been sent, and is not again"
+            );
         }
     }
 }
@@ -78,7 +93,9 @@ async fn send_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
         let again = async {
             match came {
                 Came::Sent | Came::GivenUp | Came::PutOff => {}
-                Came::Nothing => drop(timeout(AGAIN, is_written(&mut written)).await),
+                Came::Nothing => {
+                    drop(timeout(AGAIN, is_written(&mut written, Kind::Message)).await);
+                }
                 Came::Away => sleep(AGAIN).await,
             }
         };
@@ -89,11 +106,50 @@ async fn send_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     }
 }
 
-/// Waits until a message is written or another worker releases one.
-async fn is_written(changes: &mut Receiver<Arc<Change>>) {
+/// Hands text messages over until the workers end, each with the configuration of that time.
+async fn send_texts(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
+    let mut written = live.env().store.watch();
+    let mut provider: Option<(Arc<Config>, sms::Provider)> = None;
+    while !*closed.borrow() {
+        while !matches!(written.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+        let env = live.env();
+        if provider.as_ref().is_none_or(|(config, _)| !Arc::ptr_eq(config, &env.config)) {
+            let new = env.config.sms.as_ref().and_then(|sms| sms_provider(&env, sms));
+            provider = new.map(|provider| (Arc::clone(&env.config), provider));
+        }
+        let came = match &provider {
+            Some((_, provider)) => hand_over(&env, provider).await.unwrap_or_else(|error| {
+                env.report(&error, "cannot read the text messages that wait");
+                texts::Came::Nothing
+            }),
+            None => texts::Came::Nothing,
+        };
+        if came != texts::Came::Nothing {
+            continue;
+        }
+        tokio::select! {
+            _ = timeout(AGAIN, is_written(&mut written, Kind::Text)) => {}
+            _ = closed.changed() => {}
+        }
+    }
+}
+
+/// The provider of text messages, if it can be used.
+fn sms_provider(env: &Env, sms: &Sms) -> Option<sms::Provider> {
+    let provider = sms::Provider::of(sms);
+    provider
+        .map_err(|error| {
+            let away = Unavailable::new(unavailable::Kind::Mail, "its configuration does not work");
+            env.report(&away.because(error), "text messages stay in the outbox");
+        })
+        .ok()
+}
+
+/// Waits until a message of this `kind` is written or another worker releases one.
+async fn is_written(changes: &mut Receiver<Arc<Change>>, of: Kind) {
     loop {
         match changes.recv().await {
-            Ok(change) if change.touched.iter().all(|(kind, _)| *kind != Kind::Message) => {}
+            Ok(change) if change.touched.iter().all(|(kind, _)| *kind != of) => {}
             Ok(_) | Err(RecvError::Lagged(_)) => return,
             Err(RecvError::Closed) => std::future::pending().await,
         }
@@ -124,6 +180,9 @@ async fn count_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
 
 /// How many messages are sent at the same time.
 const WORKERS: usize = 2;
+/// How many texts are handed over at once, so that a slow provider (ten seconds at most) delays
+/// few others.
+const TEXTS_AT_ONCE: usize = 4;
 /// How often postponed messages are looked for.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How long the end of the process waits for messages in progress.

@@ -233,6 +233,8 @@ impl Live {
             log::change(env.config.log);
         }
         env.store.set_mails(env.config.mail.is_some());
+        env.store.set_texts(env.config.sms.is_some());
+        env.texts.breaker.reset();
         self.event_log.write_to(&env.config.events);
         if let Err(error) = env.access_log.write_to(access_log) {
             tracing::error!(%error, "cannot start the access log");

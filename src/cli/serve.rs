@@ -337,6 +337,7 @@ fn furnish(
     let records = Timed::over(records, metrics.store_reads(), metrics.store_commits());
     let store = Store::over(Arc::new(records), Arc::clone(&keyring), world.rng.clone());
     store.set_mails(config.mail.is_some());
+    store.set_texts(config.sms.is_some());
     let providers = Providers::of(&config.providers, &Providers::default());
     let providers = providers.map_err(|not| not.source)?;
     let security_keys = webauthn::Verifier::of(&config, os::system_time())?;
@@ -347,6 +348,7 @@ fn furnish(
         metrics: Arc::new(metrics),
         access_log: Arc::default(),
         request_ids: Arc::default(),
+        texts: Arc::default(),
         store: Arc::new(store),
         hashing: Arc::new(pool),
         sources: Arc::new(Sources::local()),

@@ -10,6 +10,7 @@ use super::CertificateFile;
 use super::problem::Place;
 use crate::domain::phone::Accepted;
 use crate::domain::secret::Secret;
+use crate::domain::texts::Limits;
 
 /// How text messages are sent, and to whom.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Sms {
     pub request: SmsRequest,
     /// Which numbers are accepted.
     pub accepted: Accepted,
+    /// Limits against toll fraud.
+    pub limits: Limits,
     /// The CA that signs its certificate, if it is not one of the system's.
     pub authority: Option<CertificateFile>,
     /// Its key path and place in the file.

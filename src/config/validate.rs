@@ -94,8 +94,8 @@ impl Judge<'_> {
         if bound == Some(false) {
             self.refuse_rp_id(file);
         }
-        let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound);
-        self.check_asked_kinds(&kinds, bound);
+        let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound, file.sms.is_some());
+        self.check_asked_kinds(&kinds, bound, file.sms.is_some());
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);
         let events = self.destination("events.to", file.events.to.as_deref());

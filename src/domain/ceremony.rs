@@ -61,9 +61,23 @@ impl Ceremony {
         now.within(begun.is_kept_for(), self.since).then_some(begun)
     }
 
+    /// The kind of factor.
+    pub const fn kind(&self) -> Kind {
+        self.begun.kind()
+    }
+
     /// What has begun, for whatever purpose.
     pub const fn waits_for(&self) -> &Begun {
         &self.begun
+    }
+
+    /// The same after one more wrong code, if it waits for this purpose for one that was sent.
+    #[must_use]
+    pub fn with_one_more_wrong(self, purpose: Purpose) -> Self {
+        if self.purpose != purpose {
+            return self;
+        }
+        Self { begun: self.begun.with_one_more_wrong(), ..self }
     }
 
     /// Whether it is a challenge, not a set-up.

@@ -251,6 +251,9 @@ pub enum What {
     /// The user keeps a security key whose signature counter went back: it is accepted again.
     #[n(47)]
     KeyKept,
+    /// A code was sent to the user as a text message.
+    #[n(80)]
+    CodeTexted,
 }
 
 impl What {
@@ -340,6 +343,7 @@ impl What {
             Self::ConfirmedByPasskey => "confirmed-by-passkey",
             Self::KeyTrusted => "security-key-trusted",
             Self::KeyKept => "security-key-kept",
+            Self::CodeTexted => "code-texted",
         }
     }
 
@@ -397,6 +401,7 @@ impl What {
             Self::KeyTrusted => {
                 "security key counts as phishing-resistant from now on, by an operator"
             }
+            Self::CodeTexted => "code sent as a text message",
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
             Self::KeyKept => "security key accepted again: its user keeps it",
             Self::UserBrought => "user added by an identity provider",

@@ -8,7 +8,8 @@
 use minicbor::{Decode, Encode};
 
 use super::assurance::{Proof, Proofs};
-use super::ceremony::Ceremony;
+use super::ceremony::{Ceremony, Purpose};
+use super::factor::Kind;
 use super::identity::UserId;
 use super::mailed::MailedCode;
 use super::time::Timestamp;
@@ -26,18 +27,22 @@ pub struct HostSession {
     /// What was proved in it.
     #[n(2)]
     pub proofs: Proofs,
-    /// The set-up of a factor that is under way.
+    /// The set-up of a factor, or a challenge, that is under way.
     #[n(3)]
     pub ceremony: Option<Ceremony>,
     /// The code that was mailed to the person at this browser.
     #[n(4)]
     pub mailed: Option<MailedCode>,
+    /// The same as `ceremony` for a code that was sent: a page that asks for something else does not
+    /// void it.
+    #[n(5)]
+    pub sent: Option<Ceremony>,
 }
 
 impl HostSession {
     /// A session that starts with `proofs`.
     pub const fn begin(user: UserId, user_session: UserSessionId, proofs: Proofs) -> Self {
-        Self { user, user_session, proofs, ceremony: None, mailed: None }
+        Self { user, user_session, proofs, ceremony: None, mailed: None, sent: None }
     }
 
     /// A copy of this session with one more proof, to be stored under a new id.
@@ -46,24 +51,48 @@ impl HostSession {
         Self { proofs: self.proofs.clone().with(proof, now), ..self.clone() }
     }
 
+    /// What is under way with this kind of factor, or another kind in its place.
+    pub const fn ceremony_of(&self, kind: Kind) -> Option<&Ceremony> {
+        match kind {
+            Kind::Sms => self.sent.as_ref(),
+            Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => self.ceremony.as_ref(),
+        }
+    }
+
+    /// Begins a ceremony in the place of an earlier one.
+    pub fn begin_ceremony(&mut self, ceremony: Ceremony) {
+        match ceremony.kind() {
+            Kind::Sms => self.sent = Some(ceremony),
+            Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => self.ceremony = Some(ceremony),
+        }
+    }
+
     /// This session without a challenge that is under way; a set-up goes on.
     #[must_use]
     pub fn without_challenge(self) -> Self {
         let ceremony = self.ceremony.filter(|ceremony| !ceremony.is_challenge());
-        Self { ceremony, ..self }
+        let sent = self.sent.filter(|ceremony| !ceremony.is_challenge());
+        Self { ceremony, sent, ..self }
+    }
+
+    /// This session after one more wrong code for this purpose.
+    #[must_use]
+    pub fn with_one_more_wrong(self, purpose: Purpose) -> Self {
+        let sent = self.sent.map(|ceremony| ceremony.with_one_more_wrong(purpose));
+        Self { sent, ..self }
     }
 
     /// This session without a ceremony.
     #[must_use]
     pub fn without_ceremony(self) -> Self {
-        Self { ceremony: None, ..self }
+        Self { ceremony: None, sent: None, ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::factor::{FactorId, Kind};
+    use crate::domain::factor::FactorId;
 
     #[test]
     fn a_rise_stays_in_the_same_user_session() {

@@ -137,8 +137,8 @@ pub struct WrongCodes {
 
 impl WrongCodes {
     /// How many are allowed in [`WrongCodes::SPAN`] (NIST SP 800-63B-4 §3.2.2 allows at most 100 in
-    /// a row). With a clock skew of one step, three codes in a million are right at any time, so
-    /// fifty guesses succeed with a probability of 0.015 %.
+    /// a row). With a clock skew of one step, three codes of an authenticator in a million are right at
+    /// any time, and one that was sent, so fifty guesses succeed with a probability of 0.02 %.
     pub const AT_MOST: usize = 50;
 
     /// How long each is remembered.

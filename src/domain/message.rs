@@ -217,6 +217,7 @@ impl What {
             | Self::SessionsEnded
             | Self::ResetAsked
             | Self::CodeMailed
+            | Self::CodeTexted
             | Self::MailedCodeShown
             | Self::KeyRotated
             | Self::UserBrought

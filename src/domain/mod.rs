@@ -31,6 +31,7 @@ pub mod host_session;
 pub mod set_up;
 pub mod signed;
 pub mod user_session;
+pub mod texts;
 pub mod ticket;
 pub mod time;
 pub mod user;

@@ -6,11 +6,13 @@ use data_encoding::BASE64URL_NOPAD;
 use super::acting::Acting;
 use super::caller::Caller;
 use super::env::Env;
-use crate::domain::ceremony::Ceremony;
+use super::refused::tell_refused;
+use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
 use crate::domain::factor::security_key::{Challenge, Shown};
 use crate::domain::factor::{Answer, Begun, Factor, Kind, Rejection};
 use crate::domain::host_session::HostSession;
+use crate::domain::mailed;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::identity::{Assertion, Client, Forged, Held, Registration, Try};
@@ -25,6 +27,8 @@ pub enum Submitted {
     NewSecurityKey(Registration),
     /// What a security key signed.
     SecurityKey(Assertion),
+    /// A code from a text message.
+    Texted(mailed::Code),
     /// What should have come from a security key, but cannot be read.
     Unreadable,
 }
@@ -35,6 +39,7 @@ impl Submitted {
         match self {
             Self::Answer(answer) => answer.kind(),
             Self::NewSecurityKey(_) | Self::SecurityKey(_) | Self::Unreadable => Kind::SecurityKey,
+            Self::Texted(_) => Kind::Sms,
         }
     }
 
@@ -44,7 +49,7 @@ impl Submitted {
         let waits = session.ceremony.as_ref().map(Ceremony::waits_for);
         let Some(Begun::SecurityKey(challenge)) = waits else { return false };
         match self {
-            Self::Answer(_) | Self::Unreadable => false,
+            Self::Answer(_) | Self::Unreadable | Self::Texted(_) => false,
             Self::NewSecurityKey(sent) => names(&sent.client_data, challenge),
             Self::SecurityKey(sent) => names(&sent.client_data, challenge),
         }
@@ -52,7 +57,7 @@ impl Submitted {
 
     /// Whether a security key gave it, or should have.
     pub(super) const fn is_signed(&self) -> bool {
-        !matches!(self, Self::Answer(_))
+        !matches!(self, Self::Answer(_) | Self::Texted(_))
     }
 }
 
@@ -92,16 +97,21 @@ impl Env {
         tx: &Transaction,
         begun: Option<&Begun>,
         submitted: &Submitted,
+        now: Timestamp,
     ) -> Result<Answer, Rejection> {
         let user = &tx.user;
         if let Submitted::Answer(answer) = submitted {
             return Ok(answer.clone());
         }
+        if let Submitted::Texted(code) = submitted {
+            let Some(Begun::Sms(texted)) = begun else { return Err(Rejection::Expired) };
+            return Ok(Answer::Sms(texted.proves(code, now).cloned()));
+        }
         let Some(Begun::SecurityKey(challenge)) = begun else { return Err(Rejection::Expired) };
         let Some(party) = &self.config.relying_party else { return Err(Rejection::Wrong) };
         let verified = match submitted {
             Submitted::Answer(answer) => Ok(answer.clone()),
-            Submitted::Unreadable => Err(Forged("it cannot be read")),
+            Submitted::Unreadable | Submitted::Texted(_) => Err(Forged("it cannot be read")),
             Submitted::NewSecurityKey(sent) => {
                 let new = self.security_keys.set_up(party, challenge, sent);
                 let new = new.and_then(|new| {
@@ -162,6 +172,29 @@ pub(super) fn used_up(tx: &mut Transaction, session: &HostSession, submitted: &S
     if submitted.answers(session) {
         tx.session = Some(session.clone().without_ceremony());
     }
+}
+
+/// Counts a wrong code for the set-up of a phone, like every wrong code.
+///
+/// # Errors
+/// Why it is refused. It is told.
+pub(super) fn counted_at_set_up(
+    caller: &Caller,
+    tx: &mut Transaction,
+    session: &HostSession,
+    purpose: Purpose,
+    answer: &Answer,
+) -> Result<(), Rejection> {
+    let Answer::Sms(proved) = answer else { return Ok(()) };
+    let browser = caller.known_to(&tx.user);
+    let refused = tx.user.answer_sent(proved.is_some(), browser, caller.now);
+    if let Err(rejection) = refused {
+        if rejection == Rejection::Wrong {
+            tx.session = Some(session.clone().with_one_more_wrong(purpose));
+        }
+        tell_refused(caller, tx, browser, false, rejection);
+    }
+    refused
 }
 
 /// The event for an answer of a new key that was refused.

@@ -7,10 +7,11 @@ use super::answer::{Submitted, counted};
 use super::caller::{Caller, Given, Next};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
+use super::refused::tell_refused;
 use super::set_up::{begun, waiting};
+use super::texts::entered;
 use crate::domain::assurance::Proof;
 use crate::domain::ceremony::Purpose;
-use crate::domain::device::BrowserId;
 use crate::domain::event::What;
 use crate::domain::factor::{Begun, Kind, Rejection};
 use crate::domain::host_session::HostSession;
@@ -96,6 +97,9 @@ pub async fn answer(
     if let (Challenge::Proven(_), Some(counted)) = (&answered, counted) {
         counted.give_back();
     }
+    if matches!(answered, Challenge::Proven(_)) {
+        entered(acting, answer.kind()).await;
+    }
     Ok(answered)
 }
 
@@ -109,58 +113,49 @@ fn shown(
 ) -> Result<Proof, Rejection> {
     let browser = caller.known_to(&tx.user);
     let asked = begun(session, Purpose::Challenge, answer.kind(), caller.now);
-    let verified = env.verified(tx, asked.as_ref(), answer);
+    if let Some(rejection) = no_guess(caller, tx, asked.as_ref(), answer) {
+        return Err(rejection);
+    }
+    let verified = env.verified(tx, asked.as_ref(), answer, caller.now);
     let (settings, now) = (env.config.second_factor, caller.now);
     let shown = verified.and_then(|answer| tx.user.answer(&answer, browser, settings, now));
     if let Err(rejection) = shown {
-        answered(tx, session, answer);
+        answered(tx, session, Purpose::Challenge, answer, rejection);
         tell_refused(caller, tx, browser, answer.is_signed(), rejection);
     }
     shown
 }
 
-/// What a security key was asked cannot be answered again. A set-up or another challenge in another
-/// tab goes on.
-pub(super) fn answered(tx: &mut Transaction, session: &HostSession, answer: &Submitted) {
+/// Why a code is refused of which none was sent for this purpose. It cannot be right, so it is no guess:
+/// nothing is counted, written or told.
+pub(super) fn no_guess(
+    caller: &Caller,
+    tx: &Transaction,
+    asked: Option<&Begun>,
+    answer: &Submitted,
+) -> Option<Rejection> {
+    let nothing_was_sent = matches!(answer, Submitted::Texted(_)) && asked.is_none();
+    nothing_was_sent.then(|| {
+        let closed = tx.user.answers_closed(caller.known_to(&tx.user), caller.now);
+        closed.unwrap_or(Rejection::Expired)
+    })
+}
+
+/// What a security key was asked cannot be answered again, and a code that was sent only a few times.
+/// A set-up or another challenge in another tab goes on.
+pub(super) fn answered(
+    tx: &mut Transaction,
+    session: &HostSession,
+    purpose: Purpose,
+    answer: &Submitted,
+    rejection: Rejection,
+) {
     if answer.answers(session) {
         tx.session = Some(session.clone().without_challenge());
     }
-}
-
-/// Events for a wrong answer, and for a lock if it was one too many. Nobody can guess what
-/// `is_signed` by a key: it begins no lock, and tells of none that has begun.
-pub(super) fn tell_refused(
-    caller: &Caller,
-    tx: &mut Transaction,
-    browser: Option<BrowserId>,
-    is_signed: bool,
-    rejection: Rejection,
-) {
-    let user = tx.user.id();
-    match rejection {
-        Rejection::Doubted { .. } => return tell_doubted(caller, tx, rejection),
-        Rejection::Wrong | Rejection::Expired => {}
-        _ => return,
+    if matches!(answer, Submitted::Texted(_)) && rejection == Rejection::Wrong {
+        tx.session = Some(session.clone().with_one_more_wrong(purpose));
     }
-    tx.tell(caller.event(user, What::SecondFactorRefused));
-    if is_signed {
-        return;
-    }
-    if tx.user.is_to_hear_of_wrong_codes(browser, caller.now) {
-        tx.tell(caller.event(user, What::CodesGuessed));
-    }
-    match tx.user.answers_closed(browser, caller.now) {
-        Some(Rejection::Locked) => tx.tell(caller.event(user, What::Locked)),
-        Some(_) => tx.tell(caller.event(user, What::WaitBegan)),
-        None => {}
-    }
-}
-
-/// The event for a key that may have been copied. The owner is told by mail, too: once.
-pub(super) fn tell_doubted(caller: &Caller, tx: &mut Transaction, rejection: Rejection) {
-    let news = rejection == (Rejection::Doubted { since: caller.now });
-    let what = if news { What::KeyDoubted } else { What::SecondFactorRefused };
-    tx.tell(caller.event(tx.user.id(), what));
 }
 
 /// An offer follows a sign-in that ends with this proof, and any use of a recovery code. Users who

@@ -16,6 +16,7 @@ use crate::domain::user::{Origin, User};
 use crate::identity::{
     Begin, Client, Full, Hashing, Place, Providers, SecurityKeys, SignInLimit, Sources, Try,
 };
+use crate::messages::sms::Texts;
 use crate::metrics::Metrics;
 use crate::store::{Keyring, Snapshot, Store};
 use crate::unavailable::Unavailable;
@@ -52,6 +53,8 @@ pub struct Env {
     pub decision_log: Arc<DecisionLog>,
     /// Makes the ids of requests.
     pub request_ids: Arc<RequestIds>,
+    /// Sends text messages one after the other.
+    pub texts: Arc<Texts>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// The access log.

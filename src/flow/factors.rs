@@ -1,11 +1,12 @@
 //! Adding, replacing, removing and renaming second factors.
 
 use super::acting::Acting;
-use super::answer::{Submitted, counted, tell_forged, used_up};
+use super::answer::{Submitted, counted, counted_at_set_up, tell_forged, used_up};
 use super::caller::Given;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::next::owed_for_another;
 use super::set_up::{FirstFactor, begun, waiting};
+use super::texts::entered;
 use crate::domain::assurance::{Kinds, Proof};
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
@@ -40,6 +41,8 @@ pub enum Adding {
     TooMany,
     /// What had begun is missing or older than fifteen minutes: begin again.
     Late,
+    /// Too many codes of this user were wrong: none is accepted now.
+    Closed(Rejection),
     /// Too many answers from this address were wrong: none is accepted until this time.
     Waiting {
         /// When the next one is accepted.
@@ -53,8 +56,19 @@ pub enum Adding {
     Over,
 }
 
+impl Adding {
+    /// The result of a code that was sent and is refused.
+    const fn of_wrong_code(why: Rejection) -> Self {
+        match why {
+            Rejection::Wrong => Self::Wrong,
+            closed => Self::Closed(closed),
+        }
+    }
+}
+
 impl Place {
-    const fn purpose(self) -> Purpose {
+    /// The purpose of its ceremony.
+    pub const fn purpose(self) -> Purpose {
         match self {
             Self::Beside => Purpose::Another,
             Self::Instead { .. } => Purpose::Replacement,
@@ -138,7 +152,7 @@ pub async fn add(
                 tell_forged(caller, tx, submitted);
                 return Adding::Late;
             };
-            let answer = &match env.verified(tx, Some(&begun), submitted) {
+            let answer = &match env.verified(tx, Some(&begun), submitted, caller.now) {
                 Ok(answer) => answer,
                 Err(why) => {
                     used_up(tx, &session, submitted);
@@ -149,8 +163,12 @@ pub async fn add(
                     };
                 }
             };
+            if let Err(why) = counted_at_set_up(caller, tx, &session, place.purpose(), answer) {
+                return Adding::of_wrong_code(why);
+            }
             let is_as_strong = is_strong(acting, &tx.user, &session);
             let (owner, now) = (&mut tx.user, caller.now);
+            let changes = kind == Kind::Sms && owner.phones().next().is_some();
             let another = env.rng.draw(|rng| match place {
                 Place::Beside => owner.add_factor(begun, answer, settings, rng, now),
                 Place::Instead { forget_devices } => {
@@ -181,8 +199,14 @@ pub async fn add(
             let session = session.without_ceremony();
             Adding::Added(match place {
                 Place::Beside => {
+                    if !changes {
+                        tx.tell(caller.event(user, What::FactorAdded(kind)));
+                        return Adding::Added(go_on(env, caller, tx, &session, proof, &fresh));
+                    }
+                    tx.tell(caller.event(user, What::FactorRemoved(kind)));
                     tx.tell(caller.event(user, What::FactorAdded(kind)));
-                    go_on(env, caller, tx, &session, proof, &fresh)
+                    let session = session.risen(proof, caller.now);
+                    go_on_alone(env, caller, tx, session, &fresh)
                 }
                 Place::Instead { .. } => {
                     tx.tell(caller.event(user, What::FactorReplaced(kind)));
@@ -195,6 +219,9 @@ pub async fn add(
     .await?;
     if let (Adding::Added(_), Some(counted)) = (&added, counted) {
         counted.give_back();
+    }
+    if matches!(added, Adding::Added(_)) {
+        entered(acting, kind).await;
     }
     Ok(added)
 }

@@ -38,6 +38,8 @@ pub enum Line {
     Provider,
     /// A sign-in by a passkey that was refused.
     Passkey,
+    /// A text message that a limit withheld.
+    Text,
 }
 
 /// Writes at most one line of a kind each second and counts the others.
@@ -58,6 +60,7 @@ pub struct LogThrottle {
     access_log: Tally,
     provider: Tally,
     passkey: Tally,
+    text: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +93,7 @@ impl LogThrottle {
             Line::AccessLog => &self.access_log,
             Line::Provider => &self.provider,
             Line::Passkey => &self.passkey,
+            Line::Text => &self.text,
         };
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);

@@ -3,8 +3,8 @@
 
 use super::acting::Acting;
 use super::caller::Given;
-use super::challenge::tell_refused;
 use super::host_session::{Fresh, go_on, in_session};
+use super::refused::tell_refused;
 use crate::domain::assurance::Proof;
 use crate::domain::event::What;
 use crate::domain::factor::Rejection;
@@ -93,7 +93,7 @@ pub async fn show_code(acting: Acting<'_>, code: &Code) -> Result<Shown, Unavail
         |tx, mut session| {
             let right = session.mailed.as_ref().is_some_and(|mailed| mailed.is(code, caller.now));
             let browser = caller.known_to(&tx.user);
-            if let Err(rejection) = tx.user.answer_mailed(right, browser, caller.now) {
+            if let Err(rejection) = tx.user.answer_sent(right, browser, caller.now) {
                 tell_refused(caller, tx, browser, false, rejection);
                 return Shown::Rejected(rejection);
             }

@@ -7,10 +7,10 @@
 use super::acting::Acting;
 use super::answer::{Submitted, key_tries};
 use super::caller::Caller;
-use super::challenge::tell_doubted;
 use super::confirm::Confirm;
 use super::env::{Env, Line};
 use super::host_session::{Fresh, begin, go_on, in_session};
+use super::refused::tell_doubted;
 use super::set_up::{begun, waiting};
 use super::sign_in::SignIn;
 use crate::domain::assurance::{FirstFactor, Proof, Proofs};

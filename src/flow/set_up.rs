@@ -4,11 +4,12 @@
 //! shown, and its first answer checked, only after the session has shown what the operator requires in addition.
 
 use super::acting::Acting;
-use super::answer::{Submitted, counted, tell_forged};
+use super::answer::{Submitted, counted, counted_at_set_up, tell_forged};
 use super::caller::{Caller, Given};
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
 use super::next::owed;
+use super::texts::entered;
 use crate::domain::assurance::Proof;
 use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
@@ -48,6 +49,8 @@ pub enum SetUp {
     Late(Begun),
     /// Something must be shown first; never [`FirstFactorAsks::Nothing`].
     Owes(FirstFactorAsks),
+    /// Too many codes of this user were wrong: none is accepted now.
+    Closed(Rejection),
     /// Too many answers from this address were wrong: none is accepted until this time.
     Waiting {
         /// When the next one is accepted.
@@ -100,11 +103,11 @@ pub(super) fn waiting(
     purpose: Purpose,
     new: &Begun,
 ) -> Begun {
-    let waits = session.ceremony.as_ref();
+    let waits = session.ceremony_of(new.kind());
     if let Some(begun) = waits.and_then(|waits| waits.kept(purpose, new.kind(), caller.now)) {
         return begun.clone();
     }
-    session.ceremony = Some(Ceremony::begin(purpose, new.clone(), caller.now));
+    session.begin_ceremony(Ceremony::begin(purpose, new.clone(), caller.now));
     tx.session = Some(session);
     new.clone()
 }
@@ -116,7 +119,7 @@ pub(super) fn begun(
     kind: Kind,
     now: Timestamp,
 ) -> Option<Begun> {
-    session.ceremony.as_ref()?.begun(purpose, kind, now).cloned()
+    session.ceremony_of(kind)?.begun(purpose, kind, now).cloned()
 }
 
 /// Turns two-factor on with a first correct answer and, if the user wants it, trusts this browser.
@@ -158,7 +161,7 @@ pub async fn turn_on(
                 return SetUp::Late(waiting(caller, tx, session, Purpose::First, &new));
             };
             let Some(answer) = answer else { return SetUp::Wrong(begun) };
-            let answer = match env.verified(tx, Some(&begun), answer) {
+            let answer = match env.verified(tx, Some(&begun), answer, caller.now) {
                 Ok(answer) => answer,
                 Err(why) => {
                     tell_forged(caller, tx, answer);
@@ -171,6 +174,11 @@ pub async fn turn_on(
                     };
                 }
             };
+            match counted_at_set_up(caller, tx, &session, Purpose::First, &answer) {
+                Ok(()) => {}
+                Err(Rejection::Wrong) => return SetUp::Wrong(begun.with_one_more_wrong()),
+                Err(rejection) => return SetUp::Closed(rejection),
+            }
             let (user, now) = (&mut tx.user, caller.now);
             match env.rng.draw(|rng| user.turn_on(begun.clone(), &answer, settings, rng, now)) {
                 TurnedOn::Already => SetUp::Already,
@@ -187,6 +195,9 @@ pub async fn turn_on(
     .await?;
     if let (SetUp::On(_), Some(counted)) = (&set_up, counted) {
         counted.give_back();
+    }
+    if matches!(set_up, SetUp::On(_)) {
+        entered(acting, kind).await;
     }
     Ok(set_up)
 }

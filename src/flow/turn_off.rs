@@ -3,9 +3,11 @@
 use super::acting::Acting;
 use super::answer::{Submitted, counted};
 use super::caller::Given;
-use super::challenge::{answered, ask_for, tell_refused};
+use super::challenge::{answered, ask_for, no_guess};
 use super::host_session::{Fresh, go_on_alone, in_session};
+use super::refused::tell_refused;
 use super::set_up::begun;
+use super::texts::entered;
 use crate::domain::ceremony::Purpose;
 use crate::domain::demand::Demand;
 use crate::domain::event::What;
@@ -57,13 +59,17 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff,
             }
             let browser = caller.known_to(&tx.user);
             let asked = begun(&session, Purpose::TurnOff, answer.kind(), caller.now);
-            let (verified, now) = (env.verified(tx, asked.as_ref(), answer), caller.now);
+            if let Some(rejection) = no_guess(caller, tx, asked.as_ref(), answer) {
+                return TurnOff::Rejected(rejection);
+            }
+            let (verified, now) =
+                (env.verified(tx, asked.as_ref(), answer, caller.now), caller.now);
             let turned_off =
                 verified.and_then(|answer| tx.user.turn_off(&answer, browser, settings, now));
             let kind = match turned_off {
                 Ok(kind) => kind,
                 Err(rejection) => {
-                    answered(tx, &session, answer);
+                    answered(tx, &session, Purpose::TurnOff, answer, rejection);
                     tell_refused(caller, tx, browser, answer.is_signed(), rejection);
                     return TurnOff::Rejected(rejection);
                 }
@@ -81,6 +87,9 @@ pub async fn turn_off(acting: Acting<'_>, answer: &Submitted) -> Result<TurnOff,
     .await?;
     if let (TurnOff::Off(_), Some(counted)) = (&turned_off, counted) {
         counted.give_back();
+    }
+    if matches!(turned_off, TurnOff::Off(_)) {
+        entered(acting, answer.kind()).await;
     }
     Ok(turned_off)
 }

@@ -54,6 +54,7 @@ pub struct Metrics {
     hashing_duration: Timed,
     hashing_by_floor: Counter,
     messages: Family<Outcome, Counter>,
+    texts: Family<Texted, Counter>,
     outbox_messages: Gauge,
     outbox_oldest_age: Seconds,
     store_duration: Family<Operation, Timed, fn() -> Timed>,
@@ -74,6 +75,12 @@ type Seconds = Gauge<f64, AtomicU64>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Happened {
     event: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Texted {
+    outcome: Word,
+    country: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -333,6 +340,7 @@ impl Metrics {
                  idle",
             ),
             messages: add(registry, "messages", "Attempts to send a message, by outcome"),
+            texts: add(registry, "texts", "Text messages, by outcome and country"),
             outbox_messages: add(registry, "outbox_messages", "Messages in the outbox"),
             outbox_oldest_age: add(
                 registry,
@@ -540,6 +548,12 @@ impl Metrics {
     /// `withheld` if no message was written, because the hourly limit was reached.
     pub fn mailed(&self, outcome: &'static str) {
         self.messages.get_or_create(&Outcome { outcome: Word(outcome) }).inc();
+    }
+
+    /// Counts a text message to a country of these two letters: `sent`, `refused` by the provider,
+    /// `given-up`, or the limit that withheld it.
+    pub fn texted(&self, outcome: &'static str, country: String) {
+        self.texts.get_or_create(&Texted { outcome: Word(outcome), country }).inc();
     }
 
     /// Records how many messages wait to be sent, and how old the oldest is.

@@ -32,6 +32,7 @@ pub use facade::outbox::Waiting;
 pub use facade::people::{Added, Changed, NewUser};
 pub use facade::queued_message::QueuedMessage;
 pub use facade::rotation::{Left, Rotated};
+pub use facade::texts::WaitingText;
 pub use facade::under_way::RotationProgress;
 pub use facade::update::{Reads, Transaction};
 pub use keys::{Keyring, Keys, NameKey, Purpose};

@@ -47,11 +47,15 @@ pub enum Kind {
     NamedAtProvider = 15,
     /// What asks a provider whether a user session may go on.
     Renewal = 16,
+    /// A text message that waits to be sent.
+    Text = 17,
+    /// The text messages of the last day.
+    TextLedger = 18,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::User,
         Self::Name,
         Self::Attempts,
@@ -68,6 +72,8 @@ impl Kind {
         Self::FormerName,
         Self::NamedAtProvider,
         Self::Renewal,
+        Self::Text,
+        Self::TextLedger,
     ];
 
     /// The byte that identifies this kind on disk and in sealed records.
@@ -210,6 +216,8 @@ mod tests {
                 (14, Kind::FormerName),
                 (15, Kind::NamedAtProvider),
                 (16, Kind::Renewal),
+                (17, Kind::Text),
+                (18, Kind::TextLedger),
             ]
         );
         assert!(tags.iter().all(|(tag, kind)| Kind::from_tag(*tag) == Some(*kind)));

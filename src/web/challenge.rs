@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
+use super::factor::sms::at_challenge;
 use super::factor::{options, part, problem};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
@@ -12,6 +13,8 @@ use super::headers;
 use super::page_query::PageQuery;
 use super::pages::{self, Problem, Standing};
 use super::return_to::ReturnTo;
+use super::texted::or_not_sent;
+use crate::domain::ceremony::Purpose;
 use crate::domain::factor::{Kind, Rejection};
 use crate::domain::user::User;
 use crate::flow::challenge::{Challenge, answer, ask};
@@ -113,7 +116,7 @@ impl AppState {
     }
 }
 
-async fn page(
+pub(super) async fn page(
     state: &AppState,
     guest: &Guest,
     return_to: &ReturnTo,
@@ -132,6 +135,8 @@ async fn page(
         }
         _ => None,
     };
+    let texted = guest.authenticated.as_ref();
+    let texted = texted.and_then(|one| at_challenge(one, Purpose::Challenge, guest.caller.now));
     let has = user.map(User::kinds).unwrap_or_default();
     let stands_in = |kind: &Kind| !kind.is_factor() && accepted.has(*kind);
     // Back from what only signs in, every factor is shown.
@@ -143,13 +148,14 @@ async fn page(
         form: state.form(guest, return_to),
         part: part(kind),
         options,
+        texted: texted.filter(|_| kind == Kind::Sms),
         others: others.map(|other| part(*other)).collect(),
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),
         recovery_codes_sign_in: kind.is_factor()
             && !takes_stand_ins
             && standing == Standing::Outside,
-        problem: problem.map(|problem| match problem {
+        problem: or_not_sent(state, guest, kind, problem).await?.map(|problem| match problem {
             Problem::WaitOrRecoveryCode(span) if !takes_stand_ins => Problem::Wait(span),
             problem => problem,
         }),

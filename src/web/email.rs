@@ -107,7 +107,7 @@ impl AppState {
         Ok(match show_code(guest.acting(&self.env, &authenticated), &code).await? {
             Shown::Proven(given) => self.goes_on(guest, &given, here),
             Shown::Rejected(rejection) => {
-                again(Some(Problem::of_mailed_code(rejection, guest.caller.now)))
+                again(Some(Problem::of_sent_code(rejection, guest.caller.now)))
             }
             Shown::Over => headers::see_other("/.doorward/sign-in"),
         })

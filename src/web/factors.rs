@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::factor::security_key::other_model;
-use super::factor::{called, choices, chosen, steps, words};
+use super::factor::{called, choices, chosen, expired, steps, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
 use super::pages::{self, NewPlace, Notice, Problem, Proving};
 use super::return_to::ReturnTo;
-use super::{headers, security};
+use super::{headers, security, texted};
 use crate::domain::factor::{Factor, FactorId, FactorName, Kind};
 use crate::flow::AuthenticatedRequest;
 use crate::flow::factors::{Adding, Place, Removing, add, begin, keep, remove, rename};
@@ -34,6 +34,9 @@ pub(super) struct Typed {
     mailed_code: String,
     /// Whether to mail a code.
     send: String,
+    /// Whether to send a code as a text message, and to which number.
+    text: String,
+    number: String,
 }
 
 /// The field for a new name.
@@ -82,6 +85,32 @@ pub(super) async fn submit_add(
     submit(&state, &guest, NewPlace::Beside, form).await
 }
 
+/// The number to which codes go, and how it is changed.
+pub(super) async fn show_phone(
+    State(state): State<AppState>,
+    guest: Guest,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Trouble> {
+    let asked = PageQuery::of(query.as_deref());
+    if !state.env.config.kinds.contains(&Kind::Sms) {
+        return Ok(headers::see_other(security::place().as_str()));
+    }
+    let typed = Typed { kind: Kind::Sms.word().to_owned(), ..Typed::default() };
+    new_page(&state, &guest, NewPlace::Phone, &back(&state, &asked), typed, None).await
+}
+
+pub(super) async fn submit_phone(
+    State(state): State<AppState>,
+    guest: Guest,
+    form: Form<Typed>,
+) -> Result<Response, Trouble> {
+    if !state.env.config.kinds.contains(&Kind::Sms) {
+        return Ok(headers::see_other(security::place().as_str()));
+    }
+    let typed = Typed { kind: Kind::Sms.word().to_owned(), ..form.typed };
+    submit(&state, &guest, NewPlace::Phone, Form { typed, ..form }).await
+}
+
 fn back(state: &AppState, asked: &PageQuery) -> ReturnTo {
     asked.return_to_or(state, security::place().as_str())
 }
@@ -98,8 +127,17 @@ fn instead(guest: &Guest, typed: &Typed) -> NewPlace {
 
 const fn put(place: NewPlace) -> Place {
     match place {
-        NewPlace::Beside => Place::Beside,
+        NewPlace::Beside | NewPlace::Phone => Place::Beside,
         NewPlace::Instead { forget_devices, .. } => Place::Instead { forget_devices },
+    }
+}
+
+/// The page of this place.
+const fn url(place: NewPlace) -> &'static str {
+    match place {
+        NewPlace::Beside => "security/factors/add",
+        NewPlace::Phone => "security/phone",
+        NewPlace::Instead { .. } => "security/replace",
     }
 }
 
@@ -122,6 +160,15 @@ async fn submit(
     if !typed.send.is_empty() || !typed.mailed_code.is_empty() {
         return by_mail(state, guest, authenticated, place, &return_to, &typed).await;
     }
+    if kind == Kind::Sms && !typed.text.is_empty() {
+        let purpose = put(place).purpose();
+        let sent = texted::sent(state, guest, &authenticated, purpose, &typed.number).await?;
+        return match sent {
+            Ok(()) => Ok(headers::see_other(&return_to.through_by(url(place), kind.word()))),
+            Err((_, Some(problem))) => again(problem).await,
+            Err((_, None)) => Ok(headers::see_other(security::place().as_str())),
+        };
+    }
     let wrong = Problem::Answer(words(kind).wrong);
     let Ok(answer) = (words(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
@@ -135,7 +182,10 @@ async fn submit(
         Adding::OtherModel => again(Problem::Answer(other_model(&state.env.config))).await?,
         Adding::TooMany => again(Problem::Answer(words(kind).too_many)).await?,
         Adding::Waiting { until } => again(Problem::Wait(guest.caller.now.until(until))).await?,
-        Adding::Late => again(Problem::Expired).await?,
+        Adding::Late => again(expired(kind)).await?,
+        Adding::Closed(rejection) => {
+            again(Problem::of_sent_code(rejection, guest.caller.now)).await?
+        }
         Adding::Owes(owed) => {
             state.prove_page(guest, Proving::Key, owed, &return_to, Some(Problem::Expired))
         }
@@ -164,16 +214,18 @@ async fn new_page(
         }
         FirstFactor::None => return Ok(headers::see_other(security::place().as_str())),
     };
+    let number = (typed.number.as_str(), guest.caller.now);
+    let shown = texted::or_not_sent(state, guest, kind, problem).await?;
     let page = pages::NewFactor {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         place,
         kind,
-        kinds: choices(config),
+        kinds: if place == NewPlace::Phone { Vec::new() } else { choices(config) },
         words: words(kind),
-        steps: steps(config, &authenticated.user, &begun, Some(place), problem.as_ref()),
+        steps: steps(config, &authenticated.user, &begun, Some(place), shown.as_ref(), number),
         name: typed.name,
-        problem,
+        problem: shown,
     };
     Ok(state.form_page(&page, problem))
 }
@@ -188,11 +240,7 @@ async fn by_mail(
     typed: &Typed,
 ) -> Result<Response, Trouble> {
     let kind = chosen(&state.env.config, &typed.kind);
-    let page = match place {
-        NewPlace::Beside => "security/factors/add",
-        NewPlace::Instead { .. } => "security/replace",
-    };
-    let here = return_to.through_by(page, kind.word());
+    let here = return_to.through_by(url(place), kind.word());
     match begin(guest.acting(&state.env, &authenticated), kind, put(place)).await? {
         FirstFactor::Owes(owed) => {
             let sent = (typed.send.as_str(), typed.mailed_code.as_str());

@@ -25,6 +25,7 @@ mod app_state;
 pub mod asked;
 pub mod assets;
 mod challenge;
+mod challenge_send;
 mod chosen;
 mod confirm;
 mod decision;
@@ -63,6 +64,7 @@ mod sessions;
 mod set_up;
 mod sign_in;
 mod sign_out;
+mod texted;
 mod turn_off;
 
 pub use admission::{Admitted, Allowed};

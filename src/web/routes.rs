@@ -17,9 +17,9 @@ use super::guard::guard;
 use super::pages::Notice;
 use super::route::{Asks, On, Route, data, form, page};
 use super::{
-    assets, challenge, confirm, devices, email, enter, factors, forgot, headers, home, link, offer,
-    password, provider, providers, recovery_codes, security, security_key_help, sessions, set_up,
-    sign_in, sign_out, turn_off,
+    assets, challenge, challenge_send, confirm, devices, email, enter, factors, forgot, headers,
+    home, link, offer, password, provider, providers, recovery_codes, security, security_key_help,
+    sessions, set_up, sign_in, sign_out, turn_off,
 };
 use crate::flow::request_id;
 use crate::unavailable::{Kind, Unavailable};
@@ -50,6 +50,7 @@ pub static ROUTES: &[Route] = &[
         })
     },
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
+    form("/.doorward/challenge/send", Asks::Step, || post(challenge_send::submit)),
     form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
     form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
         get(recovery_codes::show_codes).post(recovery_codes::submit_codes)
@@ -68,6 +69,9 @@ pub static ROUTES: &[Route] = &[
     }),
     form("/.doorward/security/factors/add", Asks::Change, || {
         get(factors::show_add).post(factors::submit_add)
+    }),
+    form("/.doorward/security/phone", Asks::Change, || {
+        get(factors::show_phone).post(factors::submit_phone)
     }),
     form("/.doorward/security/factors/{id}/rename", Asks::Change, || {
         get(factors::show_rename).post(factors::submit_rename)

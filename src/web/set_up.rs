@@ -8,20 +8,22 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::factor::security_key::other_model;
-use super::factor::{choices, chosen, steps, words};
+use super::factor::{choices, chosen, expired, steps, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
 use super::pages::{self, Problem, Proving};
 use super::return_to::ReturnTo;
-use super::{headers, home, refusal, security};
+use super::{headers, home, refusal, security, texted};
 use crate::config::App;
+use crate::domain::ceremony::Purpose;
 use crate::domain::factor::security_key::SecurityKey;
 use crate::domain::factor::{Begun, Kind};
 use crate::domain::message::WhatFor;
 use crate::domain::user::FirstFactorAsks;
 use crate::flow::AuthenticatedRequest;
 use crate::flow::set_up::{FirstFactor, SetUp, begin, turn_on};
+use crate::flow::texts::Sent;
 
 /// The fields of the set-up page.
 #[derive(Deserialize, Default)]
@@ -35,6 +37,16 @@ pub(super) struct Typed {
     mailed_code: String,
     /// Whether to mail a code.
     send: String,
+    /// Whether to send a code as a text message, and to which number.
+    text: String,
+    number: String,
+}
+
+/// What a page that is shown again keeps of what was typed.
+#[derive(Clone, Copy, Default)]
+struct Kept<'a> {
+    trust: bool,
+    number: &'a str,
 }
 
 pub(super) async fn show(
@@ -44,7 +56,7 @@ pub(super) async fn show(
 ) -> Result<Response, Trouble> {
     let asked = PageQuery::of(query.as_deref());
     let kind = chosen(&state.env.config, &asked.kind);
-    page(&state, &guest, &asked.return_to(&state), kind, false, None).await
+    page(&state, &guest, &asked.return_to(&state), kind, Kept::default(), None).await
 }
 
 pub(super) async fn submit(
@@ -55,16 +67,27 @@ pub(super) async fn submit(
     let Form { typed, doubt, return_to, .. } = form;
     let kind = chosen(&state.env.config, &typed.kind);
     let trust = !typed.trust_device.is_empty();
+    let kept = Kept { trust, number: &typed.number };
     if doubt.is_some() {
-        return page(&state, &guest, &return_to, kind, trust, doubt).await;
+        return page(&state, &guest, &return_to, kind, kept, doubt).await;
     }
     let Some(authenticated) = guest.authenticated.clone() else {
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
+    if kind == Kind::Sms && !typed.text.is_empty() {
+        let purpose = Purpose::First;
+        return match texted::sent(&state, &guest, &authenticated, purpose, &typed.number).await? {
+            Ok(()) => Ok(headers::see_other(&return_to.through_by("set-up", kind.word()))),
+            Err((Sent::Owes(owed), _)) => {
+                Ok(state.prove_page(&guest, Proving::SetUp, owed, &return_to, None))
+            }
+            Err((_, problem)) => page(&state, &guest, &return_to, kind, kept, problem).await,
+        };
+    }
     let answer = (words(kind).read)(&typed.code).ok();
     let again = |begun: &Begun, problem| {
         let problem = Some(problem);
-        let page = set_up_page(&state, &guest, &authenticated, begun, &return_to, trust, problem);
+        let page = set_up_page(&state, &guest, &authenticated, begun, &return_to, kept, problem);
         state.form_page(&page, problem)
     };
     let set_up =
@@ -74,10 +97,14 @@ pub(super) async fn submit(
         SetUp::Already => headers::see_other(return_to.as_str()),
         SetUp::Wrong(begun) => again(&begun, Problem::Answer(words(kind).wrong)),
         SetUp::OtherModel(begun) => again(&begun, Problem::Answer(other_model(&state.env.config))),
-        SetUp::Late(begun) => again(&begun, Problem::Expired),
+        SetUp::Late(begun) => again(&begun, expired(kind)),
+        SetUp::Closed(rejection) => {
+            let closed = Problem::of_sent_code(rejection, guest.caller.now);
+            return page(&state, &guest, &return_to, kind, kept, Some(closed)).await;
+        }
         SetUp::Waiting { until } => {
             let wait = Problem::Wait(guest.caller.now.until(until));
-            return page(&state, &guest, &return_to, kind, trust, Some(wait)).await;
+            return page(&state, &guest, &return_to, kind, kept, Some(wait)).await;
         }
         SetUp::Owes(owed) => {
             let (sent, what) = ((&*typed.send, &*typed.mailed_code), (Proving::SetUp, owed));
@@ -93,7 +120,7 @@ async fn page(
     guest: &Guest,
     return_to: &ReturnTo,
     kind: Kind,
-    trust: bool,
+    kept: Kept<'_>,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
     let Some(authenticated) = &guest.authenticated else {
@@ -108,7 +135,8 @@ async fn page(
             state.prove_page(guest, Proving::SetUp, owed, return_to, problem)
         }
         FirstFactor::Waits(begun) => {
-            let page = set_up_page(state, guest, authenticated, &begun, return_to, trust, problem);
+            let shown = texted::or_not_sent(state, guest, kind, problem).await?;
+            let page = set_up_page(state, guest, authenticated, &begun, return_to, kept, shown);
             state.form_page(&page, problem)
         }
     })
@@ -145,10 +173,11 @@ fn set_up_page(
     authenticated: &AuthenticatedRequest,
     begun: &Begun,
     return_to: &ReturnTo,
-    trust: bool,
+    kept: Kept<'_>,
     problem: Option<Problem>,
 ) -> pages::SetUp {
     let config = &state.env.config;
+    let typed = (kept.number, guest.caller.now);
     pages::SetUp {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
@@ -157,8 +186,8 @@ fn set_up_page(
         kind: begun.kind(),
         kinds: choices(config),
         words: words(begun.kind()),
-        steps: steps(config, &authenticated.user, begun, None, problem.as_ref()),
-        trust: state.offer_of_trust(guest, return_to, trust),
+        steps: steps(config, &authenticated.user, begun, None, problem.as_ref(), typed),
+        trust: state.offer_of_trust(guest, return_to, kept.trust),
         problem,
     }
 }

@@ -6,12 +6,15 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::app_state::AppState;
+use super::factor::sms::{TURN_OFF, at_challenge};
 use super::factor::{options, part, problem, read_any};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
 use super::pages::{self, Problem};
+use super::texted::or_not_sent;
 use super::{headers, security};
+use crate::domain::ceremony::Purpose;
 use crate::domain::factor::{Kind, Rejection};
 use crate::domain::user::User;
 use crate::flow::turn_off::{TurnOff, ask, turn_off};
@@ -60,6 +63,7 @@ pub(super) async fn submit(
                 demanded: Some(security::demanded(demand)),
                 part: None,
                 options: None,
+                texted: None,
                 others: Vec::new(),
                 problem: None,
             };
@@ -71,20 +75,25 @@ pub(super) async fn submit(
     })
 }
 
-/// The kind of this word, if its answers are not typed and the user has it. Without a word, the
+/// The kind of this word, if something must be asked or sent first and the user has it. Without a word, the
 /// user's last kind.
 fn signed(user: &User, word: &str) -> Option<Kind> {
     let kinds = user.kinds();
     let chosen = Kind::of_word(word).filter(|kind| kinds.contains(kind));
-    chosen.or_else(|| kinds.first().copied()).filter(|kind| *kind == Kind::SecurityKey)
+    chosen.or_else(|| kinds.first().copied()).filter(|kind| !is_typed(*kind))
 }
 
 /// The kinds whose answers are typed in one field.
 fn typed_kinds(user: &User) -> Vec<Kind> {
-    user.kinds().into_iter().filter(|kind| *kind != Kind::SecurityKey).collect()
+    user.kinds().into_iter().filter(|kind| is_typed(*kind)).collect()
 }
 
-async fn page(
+/// Whether an answer needs nothing that must be asked or sent first.
+fn is_typed(kind: Kind) -> bool {
+    matches!(kind, Kind::Totp | Kind::RecoveryCode)
+}
+
+pub(super) async fn page(
     state: &AppState,
     guest: &Guest,
     chosen: &str,
@@ -106,18 +115,22 @@ async fn page(
         }
         _ => None,
     };
-    let others = match signed {
-        Some(_) => typed_kinds(user),
-        None => user.kinds().into_iter().filter(|kind| *kind == Kind::SecurityKey).collect(),
-    };
+    let others = user.kinds().into_iter().filter(|kind| match signed {
+        Some(shown) => *kind != shown,
+        None => !is_typed(*kind),
+    });
+    let texted = at_challenge(authenticated, Purpose::TurnOff, guest.caller.now)
+        .filter(|_| signed == Some(Kind::Sms));
+    let shown = or_not_sent(state, guest, signed.unwrap_or(Kind::Totp), problem).await?;
     let page = pages::TurnOff {
         frame: state.frame_for(guest),
         form: state.form(guest, &security::place()),
         demanded,
         part: signed.map(part),
         options: options(&state.env.config, &authenticated.user, begun.as_ref()),
-        others: others.into_iter().map(|kind| (kind.word(), part(kind).instead)).collect(),
-        problem,
+        texted: texted.map(|texted| pages::Texted { back: Some(TURN_OFF), ..texted }),
+        others: others.map(|kind| (kind.word(), part(kind).instead)).collect(),
+        problem: shown,
     };
     Ok(state.form_page(&page, problem))
 }

@@ -15,4 +15,5 @@ pub(crate) mod main_job;
 mod pictures;
 mod protection;
 mod security_keys;
+mod texts;
 pub(crate) mod tools;

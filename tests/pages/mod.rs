@@ -4,6 +4,7 @@
 
 mod protection;
 mod security_keys;
+mod texts;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -341,8 +342,8 @@ pub(crate) fn samples() -> Vec<(String, String)> {
         let reference = notice.reference().or(broken).map(str::to_owned);
         add(name, html(&NoticePage { frame: frame(user), notice, reference }));
     }
-    pages.extend(protection::samples());
-    pages.extend(security_keys::samples());
+    let more = [protection::samples(), security_keys::samples(), texts::samples()];
+    pages.extend(more.into_iter().flatten());
     pages
 }
 
@@ -628,6 +629,7 @@ fn challenge(kind: Kind, problem: Option<Problem>) -> Challenge {
         form: form(),
         part: part(kind),
         options: None,
+        texted: None,
         others: vec![part(other)],
         standing,
         trust,

@@ -96,8 +96,8 @@ pub(super) fn samples() -> Vec<(String, String)> {
         ("-demanded-hostile", Some(Demanded::InApp(HOSTILE.into())), None),
     ] {
         let (frame, form) = (frame(Some("ada")), form());
-        let (part, options, others) = (None, None, Vec::new());
-        let page = TurnOff { frame, form, demanded, part, options, others, problem };
+        let (part, options, texted, others) = (None, None, None, Vec::new());
+        let page = TurnOff { frame, form, demanded, part, options, texted, others, problem };
         add(&format!("turn-off{name}"), html(&page));
     }
     for (name, standing) in

@@ -160,6 +160,7 @@ fn turn_off(problem: Option<Problem>) -> TurnOff {
         demanded: None,
         part: Some(part(Kind::SecurityKey)),
         options: Some(OPTIONS.to_owned()),
+        texted: None,
         others: vec![("totp", totp::PART.instead)],
         problem,
     }

@@ -16,3 +16,4 @@ mod rollback;
 mod rp_id;
 mod starting;
 mod stopping;
+mod texts;

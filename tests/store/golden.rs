@@ -17,6 +17,7 @@ use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::aaguid::Aaguid;
+use doorward::domain::factor::code::Texted;
 use doorward::domain::factor::security_key::{CredentialId, New, PublicKey, Shown, Transport};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
@@ -27,8 +28,10 @@ use doorward::domain::mailed::MailedCode;
 use doorward::domain::message::{About, Message, WhatFor};
 use doorward::domain::name::{Email, Group, Name};
 use doorward::domain::password::PasswordHash;
+use doorward::domain::phone::Number;
 use doorward::domain::request_id::RequestId;
 use doorward::domain::secret::{Secret, Token};
+use doorward::domain::texts::{About as TextAbout, Fate, Ledger, Limits, Text, Wanted, WantedFor};
 use doorward::domain::ticket::Ticket;
 use doorward::domain::time::Timestamp;
 use doorward::domain::user::{Profile, Trust, TurnedOn, User, UserId};
@@ -270,6 +273,40 @@ fn failures() -> Failures {
     failures
 }
 
+fn number() -> Number {
+    Number::parse("+41 79 123 45 67", None).unwrap()
+}
+
+/// Ada with a phone.
+fn ada_with_phone() -> User {
+    let mut ada = ada();
+    let (_, code) = MailedCode::random(&mut Counting(1), NOW);
+    let (begun, answer) = (Begun::Sms(Texted::sent(number(), code)), Answer::Sms(Some(number())));
+    ada.add_factor(begun, &answer, SETTINGS, &mut Counting(100), NOW);
+    ada
+}
+
+fn text(about: TextAbout) -> Text {
+    Text { user: UserId::from([1; 16]), to: number(), about, written: NOW }
+}
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    for (user, address) in [(1, Some("192.0.2.1")), (2, Some("2001:db8::1")), (3, None)] {
+        let number = Number::parse(&format!("+41 79 123 45 6{user}"), None).unwrap();
+        let wanted = Wanted {
+            user: UserId::from([user; 16]),
+            number: &number,
+            address: address.map(|address| address.parse().unwrap()),
+            what_for: if address.is_some() { WantedFor::SetUp } else { WantedFor::Notice },
+        };
+        ledger.enter(wanted, Limits::default(), NOW).unwrap();
+    }
+    let first = Number::parse("+41 79 123 45 61", None).unwrap();
+    ledger.note(UserId::from([1; 16]), &first, Fate::Entered);
+    ledger
+}
+
 /// Bytes that count up instead of random ones, the same whatever becomes of generators.
 struct Counting(u8);
 
@@ -325,6 +362,10 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
     let mut asked = session();
     let begun = Begun::SecurityKey([9; 32].into());
     asked.ceremony = Some(Ceremony::begin(ceremony::Purpose::Challenge, begun, NOW));
+    let mut texted = session();
+    let (_, code) = MailedCode::random(&mut Counting(1), NOW);
+    let begun = Begun::Sms(Texted::sent(number(), code));
+    texted.begin_ceremony(Ceremony::begin(ceremony::Purpose::First, begun, NOW));
     let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
     let mut elsewhere = later.clone();
     elsewhere.reach("wiki.example.com");
@@ -358,6 +399,11 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
         ("posted", Box::new(posted())),
         ("imported", Box::new(imported())),
         ("failures", Box::new(failures())),
+        ("user-phone", Box::new(ada_with_phone())),
+        ("session-texted", Box::new(texted)),
+        ("text", Box::new(text(TextAbout::Code(Secret::from("012345".to_owned()))))),
+        ("text-removed", Box::new(text(TextAbout::Removed))),
+        ("text-ledger", Box::new(ledger())),
     ]
 }
 

@@ -217,6 +217,7 @@ fn setup() -> (tokio::runtime::Runtime, Web) {
         metrics: Arc::new(Metrics::new("0")),
         access_log: Arc::default(),
         request_ids: Arc::default(),
+        texts: Arc::default(),
         signer: Arc::new(signer()),
         clock: Arc::new(Clock::new(|| Timestamp::from_secs(1_800_000_000))),
         rng,

@@ -211,6 +211,7 @@ impl Gate {
         let keyring = Arc::new(Keyring::in_memory(keys));
         let store = with(Store::over(records, Arc::clone(&keyring), rng.clone()));
         store.set_mails(config.mail.is_some());
+        store.set_texts(config.sms.is_some());
         let providers = Providers::of(&config.providers, &Providers::default()).unwrap();
         let security_keys = webauthn::Verifier::of(&config, START).unwrap();
         let env = Arc::new(Env {
@@ -227,6 +228,7 @@ impl Gate {
             metrics: Arc::new(Metrics::new("0")),
             access_log: Arc::default(),
             request_ids: Arc::default(),
+            texts: Arc::default(),
             signer: keyring,
             clock: Arc::new(Clock::new(move || {
                 Timestamp::from_millis(told.load(Ordering::SeqCst))

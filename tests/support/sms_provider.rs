@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What it does with a request.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ impl Request {
 struct State {
     mood: Mutex<Option<Mood>>,
     requests: Mutex<Vec<Request>>,
+    came: Condvar,
 }
 
 /// The provider.
@@ -79,6 +81,25 @@ impl SmsProvider {
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Waits until it got so many requests.
+    pub(crate) fn got(&self, count: usize) -> Vec<Request> {
+        self.waits(|requests| requests.len() >= count)
+    }
+
+    /// Waits until it got such a request.
+    pub(crate) fn got_one(&self, is_it: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.waits(|requests| requests.iter().any(&is_it))
+    }
+
+    fn waits(&self, came: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        let requests = self.state.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited =
+            self.state.came.wait_timeout_while(requests, PATIENCE, |requests| !came(requests));
+        let (requests, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(came(&requests), "the texts did not come: {}", requests.len());
+        requests.clone()
+    }
 }
 
 fn serves(stream: TcpStream, state: &State) -> std::io::Result<()> {
@@ -102,6 +123,7 @@ fn serves(stream: TcpStream, state: &State) -> std::io::Result<()> {
     let body = String::from_utf8(body).unwrap();
     let request = Request { line: line.trim_end().to_owned(), head, body };
     state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    state.came.notify_all();
     let mood = state.mood.lock().unwrap_or_else(PoisonError::into_inner).clone();
     answers(stream, &mood.unwrap())
 }
@@ -127,3 +149,6 @@ fn answers(mut stream: TcpStream, mood: &Mood) -> std::io::Result<()> {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).map(drop)
 }
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,11 +1,23 @@
 //! The keys of the `sms` section.
 
-use super::{Kind, TEXTS, Words, key, needed};
+use super::{Key, Kind, TEXTS, Words, key, needed};
 
 const PROVIDERS: Words =
     Words { names: &["twilio", "vonage", "http"], also: &[("nexmo", "vonage")] };
 const METHODS: Words = Words { names: &["post", "put"], also: &[("POST", "post"), ("PUT", "put")] };
 const MAP: Kind = Kind::Names(&Kind::Text);
+
+const LIMITS: &[Key] = &[
+    key("number_hour", Kind::Whole(1..=100), "texts in an hour to one number and for one user"),
+    key("number_day", Kind::Whole(1..=1_000), "texts in a day to one number and for one user"),
+    key("address_hour", Kind::Whole(1..=10_000), "texts in an hour that one address causes"),
+    key("day", Kind::Whole(1..=10_000), "texts in a day in all"),
+    key(
+        "brake_after",
+        Kind::Whole(0..=10_000),
+        "from how many texts in a day to a country on too few entered codes stop them; 0: never",
+    ),
+];
 
 /// The section.
 pub(super) const SMS: Kind = Kind::Map(&[
@@ -42,4 +54,5 @@ pub(super) const SMS: Kind = Kind::Map(&[
     ),
     key("default_country", Kind::Text, "the country of numbers without a country code"),
     key("own_numbers", TEXTS, "your own numbers, to which no codes are sent"),
+    key("limits", Kind::Map(LIMITS), "limits against toll fraud"),
 ]);

@@ -24,14 +24,19 @@ pub(super) fn settings(written: &SecondFactor) -> Settings {
 
 impl Judge<'_> {
     /// The kinds of factors that people may set up, as written or all. `bound`: whether the portal
-    /// can use security keys; `None` if the portal is not known.
+    /// can use security keys; `None` if the portal is not known. `texts`: whether texts can be sent.
     pub(super) fn kinds(
         &mut self,
         written: Option<&List<FactorKind>>,
         bound: Option<bool>,
+        texts: bool,
     ) -> Vec<Kind> {
         let at = "second_factor.kinds";
-        let works = |kind: Kind| kind != Kind::SecurityKey || bound != Some(false);
+        let works = |kind: Kind| match kind {
+            Kind::SecurityKey => bound != Some(false),
+            Kind::Sms => texts,
+            Kind::Totp | Kind::RecoveryCode => true,
+        };
         let Some(written) = written else {
             return Kind::all().filter(|kind| kind.is_factor() && works(*kind)).collect();
         };
@@ -40,7 +45,10 @@ impl Judge<'_> {
         }
         let mut kinds: Vec<Kind> = Vec::new();
         for (at, FactorKind(kind)) in items(at, written) {
-            if !works(*kind) {
+            if !works(*kind) && *kind == Kind::Sms {
+                let what = "codes cannot be texted: `sms` is not set";
+                self.refuse(&at, what, "add `sms`, or remove this kind");
+            } else if !works(*kind) {
                 let what = "browsers let a page use security keys only if its host has a name \
                             (not an address) and is reached by https";
                 self.refuse(&at, what, "give the portal such a host, or remove this kind");
@@ -134,7 +142,7 @@ impl Judge<'_> {
 
     /// Refuses requirements of kinds of which nobody can set up one: not even with a factor could
     /// anybody come in there.
-    pub(super) fn check_asked_kinds(&mut self, may: &[Kind], bound: Option<bool>) {
+    pub(super) fn check_asked_kinds(&mut self, may: &[Kind], bound: Option<bool>, texts: bool) {
         for (at, asked) in std::mem::take(&mut self.asked_kinds) {
             let can_be_shown = |kind: Kind| !kind.is_factor() || may.contains(&kind);
             if asked == Kinds::NONE || Kind::all().any(|kind| asked.has(kind) && can_be_shown(kind))
@@ -145,6 +153,10 @@ impl Judge<'_> {
                 let what = "nobody can satisfy this: browsers let a page use security keys only if \
                             the portal's host has a name (not an address) and is reached by https";
                 self.refuse(&at, what, "give the portal such a host, or name other kinds");
+            } else if !texts && asked.has(Kind::Sms) {
+                let what =
+                    "nobody can satisfy this: codes cannot be texted, because `sms` is not set";
+                self.refuse(&at, what, "add `sms`, or name other kinds");
             } else {
                 let what =
                     "nobody can satisfy this: `second_factor.kinds` lists none of these kinds";

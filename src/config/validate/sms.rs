@@ -13,6 +13,7 @@ use crate::config::written::{self, SmsMethod};
 use crate::domain::phone::{Accepted, Country, Number};
 use crate::domain::reach::is_local_name;
 use crate::domain::secret::Secret;
+use crate::domain::texts::Limits;
 
 const AT: &str = "sms";
 
@@ -30,9 +31,16 @@ impl Judge<'_> {
         let request = self.sms_request(provider, sms);
         let authority = sms.authority.as_deref();
         let authority = authority.map(|file| self.certificate_file(&below(AT, "authority"), file));
+        let limits = Limits {
+            number_hour: sms.limits.number_hour,
+            number_day: sms.limits.number_day,
+            address_hour: sms.limits.address_hour,
+            day: sms.limits.day,
+            brake_after: sms.limits.brake_after,
+        };
         let (accepted, request) = (accepted?, request?);
         let at = (AT.to_owned(), self.place(AT));
-        Some(Some(Sms { provider, request, accepted, authority, at }))
+        Some(Some(Sms { provider, request, accepted, limits, authority, at }))
     }
 
     fn accepted_numbers(&mut self, sms: &written::Sms) -> Option<Accepted> {

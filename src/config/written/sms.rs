@@ -25,6 +25,7 @@ pub(in crate::config) struct Sms {
     pub(in crate::config) countries: List<String>,
     pub(in crate::config) default_country: Option<String>,
     pub(in crate::config) own_numbers: List<String>,
+    pub(in crate::config) limits: SmsLimits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -47,4 +48,27 @@ pub(in crate::config) enum SmsMethod {
 pub(in crate::config) struct SmsSuccess {
     pub(in crate::config) pointer: Option<String>,
     pub(in crate::config) value: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct SmsLimits {
+    pub(in crate::config) number_hour: u32,
+    pub(in crate::config) number_day: u32,
+    pub(in crate::config) address_hour: u32,
+    pub(in crate::config) day: u32,
+    pub(in crate::config) brake_after: u32,
+}
+
+impl Default for SmsLimits {
+    fn default() -> Self {
+        let limits = crate::domain::texts::Limits::default();
+        Self {
+            number_hour: limits.number_hour,
+            number_day: limits.number_day,
+            address_hour: limits.address_hour,
+            day: limits.day,
+            brake_after: limits.brake_after,
+        }
+    }
 }

@@ -13,14 +13,17 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use super::id::random_id;
+use super::mailed::MailedCode;
 use security_key::SignInChallenge;
 
 pub mod aaguid;
+pub mod code;
 pub mod recovery;
 pub mod security_key;
 pub mod totp;
 
 use super::assurance::Worth;
+use super::phone::Number;
 use super::secret::Secret;
 use super::time::Timestamp;
 
@@ -37,6 +40,9 @@ pub enum Kind {
     /// Security keys and passkeys.
     #[n(2)]
     SecurityKey,
+    /// Codes in text messages.
+    #[n(3)]
+    Sms,
 }
 
 /// What there is to know of a kind.
@@ -94,7 +100,7 @@ pub struct News {
 }
 
 /// The table: a row for each kind, in the order of [`Kind`].
-pub static KINDS: [Row; 3] = [totp::ROW, recovery::ROW, security_key::ROW];
+pub static KINDS: [Row; 4] = [totp::ROW, recovery::ROW, security_key::ROW, code::SMS];
 
 impl Kind {
     /// The row of this kind.
@@ -204,6 +210,9 @@ pub enum Is {
     /// A security key.
     #[n(1)]
     SecurityKey(#[n(0)] security_key::SecurityKey),
+    /// A phone that gets text messages.
+    #[n(2)]
+    Sms(#[n(0)] code::Phone),
 }
 
 /// What the set-up of a factor, or a challenge, has begun with: it waits for a right answer.
@@ -215,6 +224,9 @@ pub enum Begun {
     /// What a security key is asked to sign.
     #[n(1)]
     SecurityKey(#[n(0)] security_key::Challenge),
+    /// Where a code goes as a text message, and the code once it was sent.
+    #[n(2)]
+    Sms(#[n(0)] code::Texted),
 }
 
 /// What a visitor gives as a second factor, or instead of one. Those of security keys are verified.
@@ -228,6 +240,8 @@ pub enum Answer {
     NewSecurityKey(security_key::New),
     /// A security key.
     SecurityKey(security_key::Shown),
+    /// A code from a text message: the number to which it was sent, if it is right.
+    Sms(Option<Number>),
 }
 
 /// The settings of all kinds.
@@ -246,13 +260,15 @@ impl Begun {
             Kind::Totp => Some(Self::Totp(totp::Key::random(rng))),
             Kind::RecoveryCode => None,
             Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
+            Kind::Sms => Some(Self::Sms(code::Texted::default())),
         }
     }
 
-    /// Begins a challenge by this kind; `None` if its answers need nothing that has begun.
+    /// Begins a challenge by this kind; `None` if its answers need nothing that has begun, or the
+    /// visitor must ask for it: a page that is only opened sends no text.
     pub fn challenge(kind: Kind, rng: &mut dyn CryptoRng) -> Option<Self> {
         match kind {
-            Kind::Totp | Kind::RecoveryCode => None,
+            Kind::Totp | Kind::RecoveryCode | Kind::Sms => None,
             Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
         }
     }
@@ -262,6 +278,7 @@ impl Begun {
         match self {
             Self::Totp(_) => Kind::Totp,
             Self::SecurityKey(_) => Kind::SecurityKey,
+            Self::Sms(_) => Kind::Sms,
         }
     }
 
@@ -270,6 +287,7 @@ impl Begun {
         match self {
             Self::Totp(_) => Duration::from_mins(15),
             Self::SecurityKey(_) => Duration::from_mins(5),
+            Self::Sms(_) => MailedCode::LASTS,
         }
     }
 
@@ -278,8 +296,17 @@ impl Begun {
     /// loaded again and again does not write a record each time.
     pub const fn is_kept_for(&self) -> Duration {
         match self {
-            Self::Totp(_) => self.lasts(),
+            Self::Totp(_) | Self::Sms(_) => self.lasts(),
             Self::SecurityKey(_) => Duration::from_mins(1),
+        }
+    }
+
+    /// The same after one more wrong code, if that counts against the one that was sent.
+    #[must_use]
+    pub fn with_one_more_wrong(self) -> Self {
+        match self {
+            Self::Sms(texted) => Self::Sms(texted.with_one_more_wrong()),
+            begun @ (Self::Totp(_) | Self::SecurityKey(_)) => begun,
         }
     }
 
@@ -301,7 +328,10 @@ impl Begun {
             (Self::SecurityKey(_), Answer::NewSecurityKey(new)) => {
                 Is::SecurityKey(security_key::SecurityKey::set_up(new, now))
             }
-            (Self::Totp(_) | Self::SecurityKey(_), _) => return Err(Rejection::Wrong),
+            (Self::Sms(_), Answer::Sms(Some(number))) => Is::Sms(code::Phone::new(number.clone())),
+            (Self::Totp(_) | Self::SecurityKey(_) | Self::Sms(_), _) => {
+                return Err(Rejection::Wrong);
+            }
         };
         Ok(Factor { id, name: None, added: now, last_used: now, is })
     }
@@ -318,6 +348,7 @@ impl Factor {
         match self.is {
             Is::Totp(_) => Kind::Totp,
             Is::SecurityKey(_) => Kind::SecurityKey,
+            Is::Sms(_) => Kind::Sms,
         }
     }
 
@@ -325,7 +356,15 @@ impl Factor {
     pub const fn security_key(&self) -> Option<&security_key::SecurityKey> {
         match &self.is {
             Is::SecurityKey(key) => Some(key),
-            Is::Totp(_) => None,
+            Is::Totp(_) | Is::Sms(_) => None,
+        }
+    }
+
+    /// The number, if it is a phone.
+    pub const fn phone(&self) -> Option<&Number> {
+        match &self.is {
+            Is::Sms(phone) => Some(phone.number()),
+            Is::Totp(_) | Is::SecurityKey(_) => None,
         }
     }
 
@@ -358,7 +397,7 @@ impl Factor {
     pub(super) fn note_rp_id(&mut self, in_use: Option<&str>) -> bool {
         match &mut self.is {
             Is::SecurityKey(key) => key.note_rp_id(in_use),
-            Is::Totp(_) => false,
+            Is::Totp(_) | Is::Sms(_) => false,
         }
     }
 
@@ -378,7 +417,7 @@ impl Factor {
     pub(super) fn keep(&mut self, now: Timestamp) -> bool {
         match &mut self.is {
             Is::SecurityKey(key) => key.keep(now),
-            Is::Totp(_) => false,
+            Is::Totp(_) | Is::Sms(_) => false,
         }
     }
 
@@ -390,7 +429,7 @@ impl Factor {
                 key.count_from(now);
                 true
             }
-            Is::SecurityKey(_) | Is::Totp(_) => false,
+            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) => false,
         }
     }
 
@@ -427,7 +466,8 @@ impl Factor {
             (Is::SecurityKey(key), Answer::SecurityKey(shown)) if shown.factor == self.id => {
                 key.check(shown, now)?;
             }
-            (Is::Totp(_) | Is::SecurityKey(_), _) => return Err(Rejection::Wrong),
+            (Is::Sms(phone), Answer::Sms(Some(number))) if phone.number() == number => {}
+            (Is::Totp(_) | Is::SecurityKey(_) | Is::Sms(_), _) => return Err(Rejection::Wrong),
         }
         self.last_used = now;
         Ok(())
@@ -446,7 +486,7 @@ impl Factor {
     ) -> Result<(), Rejection> {
         match &mut self.is {
             Is::SecurityKey(key) if shown.factor == self.id => key.sign_in(shown, asked, now)?,
-            Is::SecurityKey(_) | Is::Totp(_) => return Err(Rejection::Wrong),
+            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) => return Err(Rejection::Wrong),
         }
         self.last_used = now;
         Ok(())
@@ -456,8 +496,8 @@ impl Factor {
     pub fn void(&mut self, settings: Settings, now: Timestamp) {
         match &mut self.is {
             Is::Totp(totp) => totp.void(settings.skew, now),
-            // What it was asked ended with the sessions.
-            Is::SecurityKey(_) => {}
+            // What it was asked, or sent, ended with the sessions.
+            Is::SecurityKey(_) | Is::Sms(_) => {}
         }
     }
 }
@@ -469,6 +509,7 @@ impl Answer {
             Self::Totp(_) => Kind::Totp,
             Self::RecoveryCode(_) => Kind::RecoveryCode,
             Self::NewSecurityKey(_) | Self::SecurityKey(_) => Kind::SecurityKey,
+            Self::Sms(_) => Kind::Sms,
         }
     }
 }

@@ -66,7 +66,8 @@ impl User {
         self.factors.iter().filter(|factor| factor.kind() == kind).count() >= kind.row().at_most
     }
 
-    /// Adds a factor, proved by its first right answer; existing ones stay.
+    /// Adds a factor, proved by its first right answer. Existing ones stay, except that a phone
+    /// replaces the one before, which ends every session.
     pub fn add_factor(
         &mut self,
         begun: Begun,
@@ -78,7 +79,8 @@ impl User {
         if !self.has_second_factor() {
             return Another::Off;
         }
-        if self.has_most_of(begun.kind()) {
+        let changes = begun.kind() == Kind::Sms;
+        if self.has_most_of(begun.kind()) && !changes {
             return Another::TooMany;
         }
         let id = FactorId::random(rng);
@@ -86,8 +88,19 @@ impl User {
         if self.factors.iter().any(|other| other.is_same_as(&factor)) {
             return Another::Wrong;
         }
+        let old: Vec<FactorId> = self.phones().filter(|_| changes).map(Factor::id).collect();
+        if !old.is_empty() {
+            self.factors.retain(|other| !old.contains(&other.id()));
+            self.devices.retain(|device| !old.iter().any(|id| device.rests_on(*id)));
+            self.end_sessions();
+        }
         self.factors.push(factor);
         Another::Added(id)
+    }
+
+    /// The phones that get text messages.
+    pub fn phones(&self) -> impl Iterator<Item = &Factor> {
+        self.factors.iter().filter(|factor| factor.phone().is_some())
     }
 
     /// Replaces all factors by a new one, proved by its first right answer, so the user is never
@@ -254,11 +267,12 @@ impl User {
         self.link_only
     }
 
-    /// Checks a code that was mailed to a user without a second factor, and counts a wrong one.
+    /// Checks a code that was sent to the user, which proves an address or a number and is no second
+    /// factor yet, and counts a wrong one.
     ///
     /// # Errors
     /// The [`Rejection`], to be explained on the page.
-    pub fn answer_mailed(
+    pub fn answer_sent(
         &mut self,
         right: bool,
         browser: Option<BrowserId>,

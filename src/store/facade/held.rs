@@ -12,6 +12,7 @@ use super::{Quiet, Read, Store, TRIES, expect, form};
 use crate::domain::link::Link;
 use crate::domain::provider::SpentState;
 use crate::domain::secret::TokenHash;
+use crate::domain::texts::{Ledger, LedgerKey, Text, TextId};
 use crate::domain::ticket::Ticket;
 use crate::domain::time::Timestamp;
 use crate::domain::user_session::{NamedAtProvider, Renewal};
@@ -72,6 +73,24 @@ impl Stored for Renewal {
 
     fn expires(&self) -> Option<Timestamp> {
         Some(self.expires)
+    }
+}
+
+impl Stored for Text {
+    const KIND: Kind = Kind::Text;
+    type Key = TextId;
+
+    fn expires(&self) -> Option<Timestamp> {
+        Some(self.expires())
+    }
+}
+
+impl Stored for Ledger {
+    const KIND: Kind = Kind::TextLedger;
+    type Key = LedgerKey;
+
+    fn expires(&self) -> Option<Timestamp> {
+        self.ends()
     }
 }
 

@@ -26,6 +26,7 @@ mod rests;
 pub(super) mod rotation;
 mod rp_id;
 mod strangers;
+pub(super) mod texts;
 pub(super) mod under_way;
 mod unsummed;
 pub(super) mod update;
@@ -81,8 +82,12 @@ pub struct Store {
     cache: Cache,
     /// Whether users are notified by e-mail.
     mails: AtomicBool,
+    /// Whether users are notified by text message.
+    texts: AtomicBool,
     /// How many records of the outbox could not be read the last time.
     unreadable_messages: AtomicUsize,
+    /// The same of text messages.
+    unreadable_texts: AtomicUsize,
     /// The listener for events that are durable.
     told: OnceLock<Told>,
     /// Locks by user: writers of one user wait here, so that they do not overtake each other.
@@ -153,7 +158,9 @@ impl Store {
             rng,
             cache,
             mails: AtomicBool::new(false),
+            texts: AtomicBool::new(false),
             unreadable_messages: AtomicUsize::new(0),
+            unreadable_texts: AtomicUsize::new(0),
             told: OnceLock::new(),
             lines: std::array::from_fn(|_| Mutex::new(())),
             touches: Semaphore::new(TOUCHES),

@@ -164,6 +164,9 @@ impl Store {
         after: &User,
         written: &[Message],
     ) -> Result<Batch, Unavailable> {
+        if let Some(event) = events.first() {
+            batch = self.post_texts(batch, before, after, event.at)?;
+        }
         if !self.mails.load(Ordering::Relaxed) {
             return Ok(batch);
         }

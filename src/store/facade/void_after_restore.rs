@@ -10,7 +10,7 @@ use crate::unavailable::Unavailable;
 
 /// Records that may have been used, revoked or ended since the store was in its present state.
 /// Waiting messages were most likely sent.
-const VOID: [Kind; 8] = [
+const VOID: [Kind; 9] = [
     Kind::HostSession,
     Kind::UserSession,
     Kind::UserSessionOf,
@@ -19,6 +19,7 @@ const VOID: [Kind; 8] = [
     Kind::Ticket,
     Kind::Token,
     Kind::Message,
+    Kind::Text,
 ];
 
 impl Store {

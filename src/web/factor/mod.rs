@@ -5,6 +5,7 @@
 
 pub mod recovery;
 pub mod security_key;
+pub mod sms;
 pub mod totp;
 
 use super::pages::{NewPlace, Part, Problem, SetUpWords, Steps};
@@ -15,7 +16,8 @@ use crate::flow::Submitted;
 use crate::store::Snapshot;
 
 /// A part for each kind, in the order of [`KINDS`].
-pub static PARTS: [&Part; KINDS.len()] = [&totp::PART, &recovery::PART, &security_key::PART];
+pub static PARTS: [&Part; KINDS.len()] =
+    [&totp::PART, &recovery::PART, &security_key::PART, &sms::PART];
 
 // A part stands where its kind is looked up.
 const _: () = {
@@ -59,15 +61,20 @@ pub(super) fn read_any(kinds: &[Kind], typed: &str) -> (Kind, Result<Submitted, 
 }
 
 /// How `begun` is set up by this user: before the first factor (`None`) or at a `place` among
-/// others.
+/// others. `number`: a phone number that was just typed.
 pub(super) fn steps(
     config: &Config,
     user: &Snapshot,
     begun: &Begun,
     place: Option<NewPlace>,
     problem: Option<&Problem>,
+    (number, now): (&str, Timestamp),
 ) -> Steps {
     match begun {
+        Begun::Sms(texted) => {
+            let current = user.user.phones().find_map(Factor::phone);
+            sms::steps(texted, current, number, problem, now)
+        }
         Begun::Totp(key) => {
             let scan = totp::scan(&config.issuer, &user.identity.name, key);
             totp::steps(&scan, place, problem)
@@ -84,7 +91,7 @@ pub(super) fn steps(
 /// What the browser is told to ask for, as JSON, if that is needed for what has `begun`.
 pub(super) fn options(config: &Config, user: &Snapshot, begun: Option<&Begun>) -> Option<String> {
     match begun? {
-        Begun::Totp(_) => None,
+        Begun::Totp(_) | Begun::Sms(_) => None,
         Begun::SecurityKey(challenge) => {
             let party = config.relying_party.as_ref()?;
             Some(security_key::request(party, &user.user, challenge))
@@ -97,12 +104,22 @@ pub(super) fn notes(factor: &Factor) -> Vec<&'static str> {
     factor.security_key().map(security_key::notes).unwrap_or_default()
 }
 
-/// The name of a factor, as its user calls it, or else its model if that is known, or else the
-/// table.
+/// The name of a factor, as its user calls it, or else its model or the end of its number, or else the
+/// table. A trusted device and the password show it, so no whole number.
 pub(super) fn called(factor: &Factor) -> String {
     let name = factor.name().map(ToString::to_string);
-    let model = || factor.security_key().and_then(|key| key.aaguid().model());
-    name.unwrap_or_else(|| model().unwrap_or(words(factor.kind()).unnamed).to_owned())
+    let number = || factor.phone().map(|number| format!("Phone ending in {}", number.ending()));
+    let model = || factor.security_key().and_then(|key| key.aaguid().model()).map(str::to_owned);
+    let unnamed = || words(factor.kind()).unnamed.to_owned();
+    name.or_else(number).or_else(model).unwrap_or_else(unnamed)
+}
+
+/// What an answer of this kind was for has expired, or was never there.
+pub(super) fn expired(kind: Kind) -> Problem {
+    match kind {
+        Kind::Sms => Problem::Answer(sms::TOO_OLD),
+        Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => Problem::Expired,
+    }
 }
 
 /// Why an answer of this kind was not accepted.
@@ -114,7 +131,7 @@ pub(super) fn problem(rejection: Rejection, kind: Kind, now: Timestamp) -> Probl
             Problem::Answer(part.wrong)
         }
         Rejection::Used => Problem::Answer(part.used),
-        Rejection::Expired => Problem::Expired,
+        Rejection::Expired => expired(kind),
         Rejection::Doubted { .. } => Problem::Answer(security_key::DOUBTED),
         Rejection::Frozen => Problem::Frozen,
         // What stands in for a factor is accepted during a wait, so the answer was wrong.

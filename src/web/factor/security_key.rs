@@ -176,6 +176,8 @@ pub fn steps(options: Option<String>, accepted: Option<Vec<String>>) -> Steps {
         before: vec![Step { heading: "Have the key at hand", content: prepare }],
         last: "Press the button and follow your browser",
         fields: html(&Fields { ceremony: "create", options, seconds: SECONDS, by_autofill: false }),
+        sends: None,
+        texted: None,
     }
 }
 

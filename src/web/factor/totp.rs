@@ -148,5 +148,5 @@ pub fn steps(scan: &Scan, place: Option<NewPlace>, problem: Option<&Problem>) ->
         ),
     };
     let fields = FirstCode { described: described(problem, "time-note"), focus: problem.is_some() };
-    Steps { before, last, fields: html(&fields) }
+    Steps { before, last, fields: html(&fields), sends: None, texted: None }
 }

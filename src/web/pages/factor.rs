@@ -1,5 +1,7 @@
 //! How pages speak of one kind of second factor.
 
+use std::time::Duration;
+
 use crate::domain::factor::{self, Rejection};
 use crate::flow::Submitted;
 
@@ -41,6 +43,8 @@ pub struct Inputs {
     pub described: String,
     /// What the browser is told to ask for, as JSON, if this kind needs it.
     pub options: Option<String>,
+    /// Whether the last digit of a code may send the form.
+    pub sends_itself: bool,
 }
 
 /// What pages say while a factor is set up and managed.
@@ -103,6 +107,35 @@ pub struct Steps {
     pub last: &'static str,
     /// The fields, as HTML.
     pub fields: String,
+    /// The button that sends a code first, where one must be sent.
+    pub sends: Option<&'static str>,
+    /// The code that was sent, if one was.
+    pub texted: Option<Texted>,
+}
+
+/// A code by text message: where it goes, and whether another one can be sent.
+#[derive(Clone, Debug, Default)]
+pub struct Texted {
+    /// Where it goes, in words.
+    pub to: String,
+    /// The number, where it can be changed.
+    pub number: Option<String>,
+    /// Whether a code was sent and can be entered.
+    pub is_waiting: bool,
+    /// In how long, and at what time of day, another one can be sent, if not now.
+    pub again: Option<(Duration, String)>,
+    /// The page that the form is on, if it is not the challenge.
+    pub back: Option<&'static str>,
+}
+
+impl Texted {
+    pub(super) fn sentence(&self) -> String {
+        if self.is_waiting {
+            format!("A code is on its way to {}. It works for ten minutes.", self.to)
+        } else {
+            format!("The code goes to {}.", self.to)
+        }
+    }
 }
 
 /// One step.
@@ -119,6 +152,8 @@ pub struct Step {
 pub enum NewPlace {
     /// Added to the existing ones.
     Beside,
+    /// The same of a phone, whose number replaces an earlier one.
+    Phone,
     /// Replaces all existing ones.
     Instead {
         /// How many devices are trusted.
@@ -132,7 +167,7 @@ impl NewPlace {
     /// Its place in pairs of words.
     const fn index(self) -> usize {
         match self {
-            Self::Beside => 0,
+            Self::Beside | Self::Phone => 0,
             Self::Instead { .. } => 1,
         }
     }
@@ -140,6 +175,7 @@ impl NewPlace {
     pub(super) const fn button(self) -> &'static str {
         match self {
             Self::Beside => "Add it",
+            Self::Phone => "Use this number",
             Self::Instead { .. } => "Replace the old one",
         }
     }

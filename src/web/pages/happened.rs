@@ -70,6 +70,7 @@ impl Happened {
             What::NewBrowser => "You signed in with a new browser.",
             What::Frozen => "You reported that a second factor is not yours. It was frozen.",
             What::CodeMailed => "A code was mailed to you.",
+            What::CodeTexted => "A code was sent to your phone.",
             What::MailedCodeShown => "You typed a code that was mailed to you.",
             What::CodesGuessed => {
                 "Three or more wrong codes were typed after your correct password. If that was \

@@ -23,7 +23,7 @@ use super::return_to::escaped;
 pub use access::{
     Ask, ChangeEmail, ChangePassword, Connected, Forgot, Mailed, Providers, Question,
 };
-pub use factor::{Inputs, NewPlace, Part, Said, SetUpWords, Step, Steps};
+pub use factor::{Inputs, NewPlace, Part, Said, SetUpWords, Step, Steps, Texted};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
 pub use notice::{NamelessPage, Notice, NoticePage, Owed};

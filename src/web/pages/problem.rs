@@ -82,7 +82,8 @@ impl Problem {
                 "There were too many attempts. You can try again in"
             }
             Self::Locked => {
-                "There were too many wrong codes. Codes from the app are no longer accepted."
+                "There were too many wrong codes. Codes from an app or a text message are no longer \
+                 accepted."
             }
             Self::Frozen => {
                 "You reported that somebody else set up two-factor here, so no code is accepted."
@@ -146,8 +147,8 @@ impl Problem {
         }
     }
 
-    /// Why a mailed code was not accepted.
-    pub fn of_mailed_code(rejection: Rejection, now: Timestamp) -> Self {
+    /// Why a code that was sent, and is no second factor yet, was not accepted.
+    pub fn of_sent_code(rejection: Rejection, now: Timestamp) -> Self {
         match rejection {
             Rejection::Waiting { until } => Self::Wait(now.until(until)),
             Rejection::Locked => Self::LockedOut,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::factor::{Inputs, NewPlace, Part, SetUpWords, Steps};
+use super::factor::{Inputs, NewPlace, Part, SetUpWords, Steps, Texted};
 use super::words::in_words;
 use super::{Demanded, Form, Frame, Mailed, Moment, Problem, problem};
 use crate::domain::factor::Kind;
@@ -47,6 +47,8 @@ pub struct Challenge {
     pub part: &'static Part,
     /// What the browser is told to ask for, as JSON, if that kind needs it.
     pub options: Option<String>,
+    /// The code by text message, if that is the kind.
+    pub texted: Option<Texted>,
     /// The other kinds that open the URL ahead.
     pub others: Vec<&'static Part>,
     /// The state of the visitor.
@@ -70,7 +72,12 @@ impl Challenge {
 
     fn fields(&self) -> String {
         let described = problem::described(self.problem.as_ref(), "");
-        (self.part.fields)(&Inputs { described, options: self.options.clone() })
+        (self.part.fields)(&Inputs { described, options: self.options.clone(), sends_itself: true })
+    }
+
+    /// Whether there is something to answer: of text messages, one was sent.
+    fn asks(&self) -> bool {
+        self.texted.as_ref().is_none_or(|texted| texted.is_waiting)
     }
 
     /// Whether the form has a use: not while factors are locked or no answer is accepted.
@@ -242,6 +249,8 @@ pub struct TurnOff {
     pub part: Option<&'static Part>,
     /// What the browser is told to ask for, as JSON, if that kind needs it.
     pub options: Option<String>,
+    /// The code by text message, if that is the kind.
+    pub texted: Option<Texted>,
     /// The links to the other ways: where they lead, and their text.
     pub others: Vec<(&'static str, &'static str)>,
     /// The problem, if the form is shown again.
@@ -251,7 +260,13 @@ pub struct TurnOff {
 impl TurnOff {
     fn fields(&self, part: &Part) -> String {
         let described = problem::described(self.problem.as_ref(), "");
-        (part.fields)(&Inputs { described, options: self.options.clone() })
+        // A change must be pressed for.
+        let sends_itself = false;
+        (part.fields)(&Inputs { described, options: self.options.clone(), sends_itself })
+    }
+
+    fn asks(&self) -> bool {
+        self.texted.as_ref().is_none_or(|texted| texted.is_waiting)
     }
 
     fn reads_codes(&self) -> bool {

@@ -1,0 +1,106 @@
+//! Codes by text message in a real browser, with script and without.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::application;
+use super::chromium::Browser;
+use super::codes::saves_codes;
+use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
+use crate::support::instance::Instance;
+use crate::support::sms_provider::{Mood, SmsProvider};
+
+/// The code in the text with this number, counted from one.
+fn code(provider: &SmsProvider, count: usize) -> String {
+    let text = provider.got(count)[count - 1].field("text").unwrap();
+    text.split(' ').next().unwrap().to_owned()
+}
+
+fn reads(browser: &Browser, words: &str) {
+    browser
+        .until(&format!("read {words:?}"), || browser.text("main").contains(words).then_some(()));
+}
+
+/// Stands in for a phone that reads texts for the browser (WebOTP): it gives the code that is written to
+/// `window.texted`.
+const PHONE: &str = "
+    window.OTPCredential ??= class {};
+    const get = navigator.credentials.get.bind(navigator.credentials);
+    navigator.credentials.get = (options) => !options.otp ? get(options) : new Promise((give) => {
+        window.reads = options.otp.transport.join();
+        const look = () => window.texted ? give({ code: window.texted }) : setTimeout(look, 20);
+        look();
+    });";
+
+#[test]
+fn a_phone_that_reads_texts_for_the_browser_fills_the_code_in() {
+    let provider = SmsProvider::opens(Mood::Says(200, "{}"));
+    let instance = instance(&provider);
+    let browser = Browser::before(&instance);
+    joins(&browser, &instance);
+    browser.commands("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": PHONE }));
+    browser.visits("/.doorward/set-up?kind=sms");
+    browser.types("number", "079 123 45 67").presses("Text me a code");
+    reads(&browser, "A code is on its way to +41 79 123 45 67.");
+    let code = code(&provider, 1);
+    assert_eq!(browser.runs("return window.reads"), "sms");
+    browser.runs(&format!("window.texted = '{code}'"));
+    browser.until("a filled field", || {
+        (browser.runs("return document.getElementById('code').value") == *code).then_some(())
+    });
+    browser.presses("Turn on two-factor");
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+fn instance(provider: &SmsProvider) -> Instance {
+    let address = provider.address;
+    let sms = format!(
+        "sms: {{ provider: http, url: 'http://{address}/', form: {{ to: '{{to}}', text: '{{text}}' }}, \
+         countries: [CH], default_country: CH }}\n"
+    );
+    Instance::with_more(application::start(), &sms)
+}
+
+#[rstest]
+#[case::with_script(true)]
+#[case::without_script(false)]
+fn a_phone_is_set_up_asked_for_and_asked_for_again(#[case] script: bool) {
+    let provider = SmsProvider::opens(Mood::Says(200, "{}"));
+    let instance = instance(&provider);
+    let browser =
+        if script { Browser::before(&instance) } else { Browser::without_script(&instance) };
+    joins(&browser, &instance);
+    browser.visits("/.doorward/set-up").presses("Text message");
+    reads(&browser, "Text messages are the weakest second factor");
+    browser.types("number", "079 123 45 67").presses("Text me a code");
+    reads(&browser, "A code is on its way to +41 79 123 45 67.");
+    browser.types("code", &code(&provider, 1)).presses("Turn on two-factor");
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    saves_codes(&browser);
+    signs_out(&browser);
+
+    instance.waits(Duration::from_mins(1));
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge").presses("Text me a code");
+    reads(&browser, "A code is on its way to the number that ends in 67.");
+    reads(&browser, "You can send another one in ");
+    let first = code(&provider, 2);
+    let is_disabled = browser.counts("[data-again]:disabled") == 1;
+    assert_eq!(is_disabled, script, "without script, the page only says when");
+    instance.waits(Duration::from_mins(1));
+    browser.visits("/.doorward/challenge?kind=sms&return_to=/strict/");
+    assert_eq!(browser.counts("[data-again]"), 0);
+    browser.presses("Send another code");
+    let second = code(&provider, 3);
+    assert_ne!(first, second);
+    if script {
+        browser.enters(&second);
+    } else {
+        browser.types("code", &second).presses("Continue");
+    }
+    reaches_the_application(&browser, "/strict/", "pwd,sms,mfa");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
