@@ -5,6 +5,7 @@
 mod keys;
 mod operations;
 mod policy;
+mod texts;
 mod view;
 
 use std::future::Future;
@@ -128,6 +129,7 @@ fn router(state: AppState) -> Router {
         .route(path::RP_ID, routing::post(policy::rp_id))
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
+        .route(path::TEXTS, routing::post(texts::report))
         .route(path::REFUSED, routing::post(policy::refused))
         .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
         .with_state(state)

@@ -21,6 +21,8 @@ pub(super) mod path {
     pub(crate) const RP_ID: &str = "/rp-id";
     /// Nothing → a list of [`super::Stopped`].
     pub(crate) const REPORT: &str = "/report";
+    /// Nothing → a list of [`super::TextsOfCountry`].
+    pub(crate) const TEXTS: &str = "/texts";
     /// Nothing → a list of [`super::RefusedRequests`].
     pub(crate) const REFUSED: &str = "/refused";
     /// [`super::NewUser`] → [`super::LinkMade`].
@@ -57,6 +59,23 @@ pub(super) mod path {
     pub(crate) const ROTATE: &str = "/keys/rotate";
     /// Nothing → [`super::CarriedOn`].
     pub(crate) const CARRY_ON: &str = "/keys/carry-on";
+}
+
+/// The text messages of the last day to one country.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TextsOfCountry {
+    /// Two letters; empty if the numbering plan does not know it.
+    pub country: String,
+    /// With a code.
+    pub codes: usize,
+    /// How many of these codes were entered.
+    pub entered: usize,
+    /// How many of them the provider refused.
+    pub refused: usize,
+    /// Without a code.
+    pub notices: usize,
+    /// Whether no codes are sent there now.
+    pub braked: bool,
 }
 
 /// A user to add.

@@ -38,7 +38,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
 
 use crate::config::Config;
@@ -116,8 +116,11 @@ enum Command {
     /// Summarize what would be refused without `enforce: false`, or what was refused, and for whom
     #[command(after_help = REPORT_EXAMPLES)]
     Report {
+        /// sms: summarize the text messages of the last 24 hours instead
+        #[arg(value_enum)]
+        about: Option<ReportAbout>,
         /// Summarize what was refused
-        #[arg(long)]
+        #[arg(long, conflicts_with = "about")]
         refused: bool,
         /// Print JSON
         #[arg(long)]
@@ -245,9 +248,11 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         Command::Why { request_id, json } => {
             waits(policy::why(&Access::of(line.state, line.config)?.state, request_id, json, out))
         }
-        Command::Report { refused, json } => {
+        Command::Report { about, refused, json } => {
             let state = Access::of(line.state, line.config)?.state;
-            if refused {
+            if about == Some(ReportAbout::Sms) {
+                waits(sms::report(&state, json, out))
+            } else if refused {
                 waits(policy::refused(&state, json, out))
             } else {
                 waits(policy::report(&state, json, out))
@@ -378,18 +383,28 @@ Examples:
 
 The running gateway remembers the last 10,000 refused requests.";
 
+/// What `report` is about, if not the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportAbout {
+    /// Text messages, by country
+    Sms,
+}
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   doorward report
   doorward report --json | jq -r '.[] | select(.verdict == \"set-up\") | .user' | sort -u
   doorward report --refused
+  doorward report sms
 
 Set `enforce: false` on a rule or an application, reload, and run this after a day. The counts start
 at zero when the gateway starts. Only the first segment of a path is shown; `…` stands for the rest,
 which may be a secret of the application.
 
 With --refused: the last 10,000 refusals of users, and some of other visitors, with the id and the
-request of the last one of each kind. `doorward why ID` tells more.";
+request of the last one of each kind. `doorward why ID` tells more.
+
+With sms: how many codes were sent to each country, and how many of them were entered.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:

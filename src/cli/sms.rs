@@ -1,11 +1,15 @@
 //! `doorward sms`: tests whether text messages can be sent.
 
 use std::io::Write;
+use std::path::Path;
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::api::{TextsOfCountry, path};
+use super::client::ask_gateway;
+use super::failure::{Failure, unwritten};
+use super::policy::{print, table};
 use super::test_report::{self, Failed};
 use crate::config::{Config, Sms};
 use crate::domain::phone::{Number, Unsuitable};
@@ -37,8 +41,8 @@ Examples:
   doorward sms test '+41 79 123 45 67'
   doorward sms test 0791234567 --json | jq -r .failed.cure
 
-This command reads the configuration and asks the provider itself: no gateway needs to run. If the
-provider accepts a text, it may still not arrive: look at the phone, too.
+This command reads the configuration and asks the provider itself: no gateway needs to run, and its
+limits do not count. If the provider accepts a text, it may still not arrive: look at the phone, too.
 Exit codes: 0 the provider accepted it, 1 it did not.";
 
 /// What `sms test --json` says first.
@@ -95,6 +99,34 @@ async fn test(
     let status = accepted.status;
     done.push(format!("{} answered {status}: it accepted the text.", sms.provider));
     Ok(())
+}
+
+/// Summarizes the text messages of the last day, by country.
+///
+/// # Errors
+/// If no gateway runs.
+pub(super) async fn report(state: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let countries: Vec<TextsOfCountry> = ask_gateway(state, path::TEXTS, &()).await?;
+    if json {
+        return print(&countries, out);
+    }
+    if countries.is_empty() {
+        return writeln!(out, "No text message was sent in the last 24 hours.").map_err(unwritten);
+    }
+    let rows = countries.into_iter().map(|row| {
+        let country = if row.country.is_empty() { "-".to_owned() } else { row.country };
+        let braked = if row.braked { "no codes are sent there now" } else { "" };
+        [
+            country,
+            row.codes.to_string(),
+            row.entered.to_string(),
+            row.refused.to_string(),
+            row.notices.to_string(),
+            braked.to_owned(),
+        ]
+    });
+    let head = ["COUNTRY", "CODES", "ENTERED", "REFUSED", "NOTICES", "BRAKE"].map(str::to_owned);
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
 }
 
 fn says(number: &Number) -> String {

@@ -1,0 +1,24 @@
+//! What operators ask about text messages.
+
+use axum::extract::State;
+
+use super::{Answer, AppState, Operator, json};
+use crate::cli::api::TextsOfCountry;
+use crate::domain::texts::Limits;
+
+/// The text messages of the last day, by country.
+pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer {
+    let live = state.live()?;
+    let env = live.env();
+    let limits = env.config.sms.as_ref().map_or_else(Limits::default, |sms| sms.limits);
+    let countries = env.store.ledger().await?.by_country(limits, env.now()?);
+    let countries = countries.into_iter().map(|one| TextsOfCountry {
+        country: one.country,
+        codes: one.codes,
+        entered: one.entered,
+        refused: one.refused,
+        notices: one.notices,
+        braked: one.is_braked,
+    });
+    Ok(json(&countries.collect::<Vec<_>>()))
+}
