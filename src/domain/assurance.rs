@@ -373,6 +373,15 @@ pub enum FirstFactor {
 }
 
 impl FirstFactor {
+    /// Its word in what applications are told of the proofs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Password | Self::Link => "password",
+            Self::Passkey => "passkey",
+            Self::Provider | Self::ConnectedAccount => "provider",
+        }
+    }
+
     /// The authentication method that `Remote-Amr` names (RFC 8176 §2); `None` if that of the second
     /// factor says it.
     pub const fn amr(self) -> Option<&'static str> {

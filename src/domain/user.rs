@@ -141,6 +141,25 @@ pub enum Origin {
     Provider(Account),
 }
 
+impl Origin {
+    /// The account at a provider, if that is the origin.
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Local => None,
+            Self::Provider(account) => Some(account),
+        }
+    }
+
+    /// For how long other first factors count after the origin has last spoken for the user, unless it
+    /// has said how long itself; `None`: without limit.
+    fn stands_for(&self) -> Option<Duration> {
+        match self {
+            Self::Local => None,
+            Self::Provider(_) => Some(User::PROVIDER_STANDS),
+        }
+    }
+}
+
 // The first form was a number alone.
 impl<C> Encode<C> for Origin {
     fn encode<W: minicbor::encode::Write>(

@@ -57,11 +57,7 @@ pub(super) async fn whoami(State(state): State<AppState>, guest: Guest) -> Respo
 }
 
 fn shown(proofs: &Proofs) -> Map<String, Value> {
-    let word = match proofs.first.map(|first| first.by) {
-        Some(FirstFactor::Passkey) => "passkey",
-        Some(FirstFactor::Provider | FirstFactor::ConnectedAccount) => "provider",
-        Some(FirstFactor::Password | FirstFactor::Link) | None => "password",
-    };
+    let word = proofs.first.map_or(FirstFactor::Password, |first| first.by).word();
     let first = [(word, proofs.first.map(|first| first.at))];
     let factors = proofs.factors().map(|shown| (shown.kind.word(), Some(shown.at)));
     let others = [

@@ -25,16 +25,12 @@ impl User {
 
     /// The accounts that may speak for this user; the origin's own comes first.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        let own = match &self.origin {
-            Origin::Provider(account) => Some(account),
-            Origin::Local => None,
-        };
-        own.into_iter().chain(&self.providers)
+        self.origin.account().into_iter().chain(&self.providers)
     }
 
     /// Whether this account answers for this user: it is their origin.
     pub fn is_answered_for_by(&self, account: &Account) -> bool {
-        matches!(&self.origin, Origin::Provider(own) if own == account)
+        self.origin.account() == Some(account)
     }
 
     /// What this account is as a first factor of the user. One that only may speak for them, too, is
@@ -123,13 +119,9 @@ impl User {
     /// Until when first factors other than the provider that answers for this user count; `None`:
     /// without limit.
     pub fn stands_until(&self) -> Option<Timestamp> {
-        match &self.origin {
-            Origin::Local => None,
-            Origin::Provider(_) => {
-                let lasts = self.word_lasts.map_or(Self::PROVIDER_STANDS, Duration::from_secs);
-                Some(self.spoken.map_or_else(Timestamp::default, |spoken| spoken.plus(lasts)))
-            }
-        }
+        let usual = self.origin.stands_for()?;
+        let lasts = self.word_lasts.map_or(usual, Duration::from_secs);
+        Some(self.spoken.map_or_else(Timestamp::default, |spoken| spoken.plus(lasts)))
     }
 
     /// Whether this first factor still counts.
