@@ -160,7 +160,7 @@ impl AppState {
     fn link_made(&self, link: &NewLink) -> LinkMade {
         let origin = &self.env().config.portal;
         LinkMade {
-            name: link.name.as_str().to_owned(),
+            name: link.name.written().to_owned(),
             link: format!("{origin}/.doorward/link/{}", link.token.expose_text()),
             expires: written(link.expires),
         }

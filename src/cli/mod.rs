@@ -184,7 +184,10 @@ fn configuration(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let usual = USUAL.map(Path::new);
     usual.iter().find(|path| path.is_file()).map(|path| path.to_path_buf()).ok_or_else(|| {
         Failure::new(format!("no configuration file: neither {} nor {} exists", USUAL[0], USUAL[1]))
-            .cure("name it with `--config FILE` or in DOORWARD_CONFIG")
+            .cure(
+                "name it with `--config FILE` or in DOORWARD_CONFIG; commands for a running gateway \
+                 also take its state folder, `--state DIR`",
+            )
     })
 }
 
@@ -306,8 +309,12 @@ impl Access {
         }
         let file = configuration(config)?;
         let state = Config::state_in(&file).map_err(|problems| {
-            Failure::new(format!("cannot read the state folder from the configuration\n{problems}"))
-                .cure("correct the configuration, or name the state folder with `--state DIR`")
+            let what = "the gateway was not asked: the configuration, which says where its state folder \
+                        is, cannot be read";
+            Failure::new(format!("{what}\n{problems}")).cure(
+                "correct the configuration, or name the state folder with `--state DIR`; a gateway that \
+                 runs is not affected",
+            )
         })?;
         Ok(Self { state, config: Some(file) })
     }

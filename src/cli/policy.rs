@@ -92,15 +92,16 @@ pub(super) async fn refused(state: &Path, json: bool, out: &mut dyn Write) -> Re
         [
             row.count.to_string(),
             row.app.clone().unwrap_or_else(|| "-".to_owned()),
-            row.rule.clone().unwrap_or_else(|| row.reason.clone()),
+            row.rule.clone().unwrap_or_else(|| "-".to_owned()),
             row.user.clone().unwrap_or_else(|| NO_SESSION.to_owned()),
             row.last.clone(),
             row.request_id.clone(),
             format!("{} {}", row.method, row.path),
+            row.reason.clone(),
         ]
     });
-    let head =
-        ["COUNT", "APP", "REFUSED BY", "USER", "LAST", "ID", "FOR EXAMPLE"].map(str::to_owned);
+    let head = ["COUNT", "APP", "REFUSED BY", "USER", "LAST", "ID", "FOR EXAMPLE", "REASON"];
+    let head = head.map(str::to_owned);
     table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), out).map_err(unwritten)
 }
 
@@ -118,7 +119,10 @@ pub(super) async fn reload(state: &Path, json: bool, out: &mut dyn Write) -> Res
     if json {
         return print(&reloaded, out);
     }
-    let Reloaded { file, warnings, changes, requests } = &reloaded;
+    let Reloaded { file, warnings, warning_text, changes, requests } = &reloaded;
+    if !warning_text.is_empty() {
+        writeln!(out, "{warning_text}\n").map_err(unwritten)?;
+    }
     let but = match warnings {
         0 => String::new(),
         1 => ", with one warning".to_owned(),

@@ -48,6 +48,8 @@ pub(super) struct Reloaded {
     pub(super) file: String,
     /// How many warnings it has.
     pub(super) warnings: usize,
+    /// The warnings, as `check` shows them.
+    pub(super) warning_text: String,
     /// Decisions that changed, most frequent first.
     pub(super) changes: Vec<Change>,
     /// How many of the last requests were decided again.
@@ -73,7 +75,9 @@ pub(super) struct Change {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Kept {
     /// The new file is not valid, or its own tests fail.
-    #[error("configuration not reloaded: the new one is not valid\n{0}")]
+    #[error(
+        "configuration not reloaded, the old one stays in force: the new one is not valid\n{0}"
+    )]
     Problems(crate::config::Problems),
     /// This key needs a restart.
     #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
@@ -167,6 +171,9 @@ impl Live {
         match &reloaded {
             Ok(Reloaded { file, warnings, changes, .. }) => {
                 let changes = changes.iter().map(|change| change.count).sum::<usize>();
+                for warning in &self.env().config.warnings().problems {
+                    tracing::warn!("{file}:{warning}");
+                }
                 tracing::info!(file, warnings, changes, "configuration reloaded");
             }
             Err(kept) => {
@@ -225,6 +232,7 @@ impl Live {
         let reloaded = Reloaded {
             file,
             warnings: env.config.warnings().problems.len(),
+            warning_text: env.config.warnings().shown_as_warnings(),
             // The examples of many rules need memory.
             changes: on_own_thread("comparing", || changes(before, &env, now)),
             requests: requests.len(),
@@ -301,7 +309,7 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
         let of = |env: &Env| {
             let app = env.config.apps.iter().find(|app| app.name == name)?;
             let evidence = judged(env, app);
-            let who = evidence.as_ref().map(|visitor| visitor.identity.name.clone());
+            let who = evidence.as_ref().map(|visitor| trial::named(&visitor.identity));
             Some((Decision::of(&decide(app, request, address, evidence, now)), who))
         };
         let (was, is) = (of(before), of(after));

@@ -261,6 +261,12 @@ impl Judge<'_> {
         self.warnings.push(problem);
     }
 
+    /// Warns that a key is missing, which no line of the file shows.
+    fn warn_of_missing(&mut self, key: &str, what: impl Into<String>) {
+        let (key, what) = (key.to_owned(), what.into());
+        self.warnings.push(Problem { place: None, key, what, cure: None });
+    }
+
     /// Warns and suggests a fix.
     fn advise(&mut self, at: &str, what: impl Into<String>, cure: &str) {
         let problem = self.problem(at, what.into());

@@ -72,11 +72,11 @@ impl Only {
     }
 }
 
-/// Formats as `users ada, bob or groups staff`.
+/// Formats as `users ada or bob or groups staff`.
 impl fmt::Display for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |names: &BTreeSet<String>| {
-            names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            names.iter().map(String::as_str).collect::<Vec<_>>().join(" or ")
         };
         match (self.users.is_empty(), self.groups.is_empty()) {
             (false, false) => {

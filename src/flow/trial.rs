@@ -159,7 +159,7 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
     let only = rule.require.only.iter().flat_map(|only| only.iter());
     let admitted = only.clone().flat_map(|only| &only.groups).map(String::as_str);
     let groups = rule.groups.iter().take(1).chain(admitted);
-    let user = only.flat_map(|only| &only.users).next().map_or("somebody", String::as_str);
+    let user = only.flat_map(|only| &only.users).next().map_or(SOMEBODY, String::as_str);
     let visitor = TestVisitor {
         user: user.to_owned(),
         groups: groups.map(str::to_owned).collect(),
@@ -168,4 +168,16 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
         shown: vec![Shown::Password, Shown::Factor(Kind::Totp)],
     };
     Some((request, address, visitor))
+}
+
+/// The user of an example whose rule names nobody.
+const SOMEBODY: &str = "somebody";
+
+/// The user of a request or an example, for operators: `ada`, or `somebody of staff`.
+pub fn named(identity: &Identity) -> String {
+    if identity.name != SOMEBODY || identity.groups.is_empty() {
+        return identity.name.clone();
+    }
+    let groups: Vec<_> = identity.groups.iter().map(String::as_str).collect();
+    format!("{SOMEBODY} of {}", groups.join(" and "))
 }

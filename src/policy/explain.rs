@@ -449,7 +449,10 @@ impl fmt::Display for Asks {
         if self.trusted_device == Some(false) {
             f.write_str(", trusted devices do not count")?;
         }
-        self.only.iter().try_for_each(|only| write!(f, ", only {only}"))
+        for (index, only) in self.only.iter().enumerate() {
+            write!(f, ", {}only {only}", if index > 0 { "and " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -200,9 +200,10 @@ impl Request {
         format!("{} {}{rest}", self.method(), Shown(&path[..end]))
     }
 
-    /// The method and the whole path, for a request that the configuration names.
+    /// The method, the whole path and the query, for a request that the configuration names.
     pub fn whole_example(&self) -> String {
-        format!("{} {}", self.method(), Shown(self.path()))
+        let query = self.query().map(|query| format!("?{}", Shown(query.sent())));
+        format!("{} {}{}", self.method(), Shown(self.path()), query.unwrap_or_default())
     }
 
     fn method(&self) -> &str {

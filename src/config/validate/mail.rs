@@ -114,7 +114,7 @@ impl Judge<'_> {
                     let what = "`mail` is not set, so users need a link from an administrator \
                                 (`doorward user passwd NAME`) to set up their second factor: write \
                                 `set_up: { proof: link }` if you want that, or add `mail`";
-                    self.warn("apps", what);
+                    self.warn_of_missing("mail", what);
                     SetUpProof::Link
                 }
                 None => SetUpProof::Link,
