@@ -22,6 +22,8 @@ pub struct DecisionLog {
     /// those of users.
     refusals: Mutex<VecDeque<Refusal>>,
     strangers: Mutex<Strangers>,
+    /// Answers 401: a script that asks again and again displaces no refusal.
+    unauthenticated: Mutex<Strangers>,
     watched: Mutex<HashMap<Watched, Seen>>,
     recent: Mutex<VecDeque<Recent>>,
     /// The second of the last entry, and how many it has.
@@ -213,23 +215,13 @@ impl DecisionLog {
             push(&mut locked(&self.refusals), refusal, Self::REFUSALS);
             return;
         }
-        let mut strangers = locked(&self.strangers);
-        let second = refusal.at.seconds();
-        if strangers.second != second {
-            strangers.second = second;
-            strangers.in_it = 0;
-            strangers.of_address.clear();
-        }
-        if strangers.in_it >= Self::STRANGERS_OF_A_SECOND {
-            return;
-        }
-        let of_address = strangers.of_address.entry(refusal.from).or_default();
-        if *of_address >= Self::OF_AN_ADDRESS {
-            return;
-        }
-        *of_address += 1;
-        strangers.in_it += 1;
-        push(&mut strangers.kept, refusal, Self::REFUSALS);
+        locked(&self.strangers).keep(refusal);
+    }
+
+    /// Remembers that a client which shows no pages was answered 401. It becomes no event: scripts
+    /// ask again when a session ends.
+    pub fn unauthenticated(&self, refusal: Refusal) {
+        locked(&self.unauthenticated).keep(refusal);
     }
 
     /// The refusal of the request with this id, if it is remembered. Letter case is ignored: people
@@ -240,7 +232,9 @@ impl DecisionLog {
             newest.find(|refusal| refusal.request_id.eq_ignore_ascii_case(request_id)).cloned()
         };
         let known = find(&locked(&self.refusals));
-        known.or_else(|| find(&locked(&self.strangers).kept))
+        known
+            .or_else(|| find(&locked(&self.strangers).kept))
+            .or_else(|| find(&locked(&self.unauthenticated).kept))
     }
 
     /// All refusals that are remembered, by kind, the most frequent first. Those of unknown visitors
@@ -259,6 +253,7 @@ impl DecisionLog {
         };
         locked(&self.refusals).iter().for_each(&mut add);
         locked(&self.strangers).kept.iter().for_each(&mut add);
+        locked(&self.unauthenticated).kept.iter().for_each(&mut add);
         let mut all: Vec<_> = kinds.into_values().collect();
         let order = |kind: &Refused| {
             let Refusal { app, rule, user, .. } = &kind.last;
@@ -311,6 +306,28 @@ impl DecisionLog {
     /// The last requests, the oldest first.
     pub fn recent(&self) -> Vec<Recent> {
         locked(&self.recent).iter().cloned().collect()
+    }
+}
+
+impl Strangers {
+    /// Remembers a refusal, unless enough of this second, or of its address, are remembered.
+    fn keep(&mut self, refusal: Refusal) {
+        let second = refusal.at.seconds();
+        if self.second != second {
+            self.second = second;
+            self.in_it = 0;
+            self.of_address.clear();
+        }
+        if self.in_it >= DecisionLog::STRANGERS_OF_A_SECOND {
+            return;
+        }
+        let of_address = self.of_address.entry(refusal.from).or_default();
+        if *of_address >= DecisionLog::OF_AN_ADDRESS {
+            return;
+        }
+        *of_address += 1;
+        self.in_it += 1;
+        push(&mut self.kept, refusal, DecisionLog::REFUSALS);
     }
 }
 

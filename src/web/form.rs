@@ -238,7 +238,7 @@ impl AppState {
         let user = guest
             .authenticated
             .as_ref()
-            .map(|authenticated| authenticated.user.identity.name.clone());
+            .map(|authenticated| authenticated.user.identity.written.clone());
         pages::Frame { user, ..self.frame() }
     }
 }

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use http::header::{
-    ACCEPT, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::app_state::AppState;
 use super::asked::Asked;
 use super::decision::Decision;
-use super::pages::{NamelessPage, Notice, NoticePage, Owed};
+use super::pages::{Frame, NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
@@ -142,42 +143,72 @@ impl AppState {
                     path = &*beginning(&asked.path()),
                     "authentication required"
                 );
+                if !shows_a_page(asked.headers)
+                    && let Some(refusal) = self.refusal(
+                        unauthenticated(owed, asked.headers),
+                        ruling,
+                        request,
+                        asked,
+                        visitor,
+                    )
+                {
+                    self.env.decision_log.unauthenticated(refusal);
+                }
                 self.ask(owed, &ruling.requirement, &here, asked)
             }
             Some(Step::SaveCodes) => self.lead_to_codes(&here, asked.headers),
             None => {
-                let reference = self.reference();
-                let named = self.host.app.as_ref().map(|app| app.policy.name_of(rule));
-                let rule = named.unwrap_or_else(|| rule.to_string());
                 tracing::info!(
                     %address,
-                    rule,
+                    rule = self.name_of(ruling),
                     header = ruling.raised_in,
                     path = &*beginning(&asked.path()),
                     "request refused"
                 );
-                if let Ok(now) = self.env.now() {
-                    self.env.decision_log.refused(Refusal {
-                        request_id: reference.clone(),
-                        at: now,
-                        from: address,
-                        user: visitor.map(|visitor| visitor.identity.name.clone()),
-                        is_known: visitor.and_then(Visitor::known).is_some(),
-                        app: self.host.app.as_ref().map(|app| app.name.clone()),
-                        host: self.host.origin.authority(),
-                        method: shortened(asked.method.as_str(), Refusal::METHOD),
-                        path: shortened(
-                            &policy::request::Shown(request.path()).to_string(),
-                            Refusal::PATH,
-                        ),
-                        readings: request.readings().count(),
-                        rule: Some(rule),
-                        reason: reason(ruling),
-                    });
+                let reason = reason(ruling, visitor);
+                let refusal = self.refusal(reason, ruling, request, asked, visitor);
+                let reference = refusal.as_ref().map(|refusal| refusal.request_id.clone());
+                let reference = reference.unwrap_or_else(|| self.reference());
+                if let Some(refusal) = refusal {
+                    self.env.decision_log.refused(refusal);
                 }
-                self.notice(Notice::Refused { reference }, asked.headers)
+                let user = visitor.map(|visitor| visitor.identity.written.clone());
+                let frame = Frame { user, ..self.frame() };
+                self.notice_in(frame, Notice::Refused { reference }, asked.headers)
             }
         }
+    }
+
+    /// The rule that decided, with its line and paths.
+    fn name_of(&self, ruling: &Ruling) -> String {
+        let named = self.host.app.as_ref().map(|app| app.policy.name_of(ruling.raised_by));
+        named.unwrap_or_else(|| ruling.raised_by.to_string())
+    }
+
+    /// What is remembered of a refusal by a rule; `None` if it cannot be told when that was.
+    fn refusal(
+        &self,
+        reason: String,
+        ruling: &Ruling,
+        request: &policy::Request,
+        asked: &Asked<'_>,
+        visitor: Option<&Visitor>,
+    ) -> Option<Refusal> {
+        let path = policy::request::Shown(request.path()).to_string();
+        Some(Refusal {
+            request_id: self.reference(),
+            at: self.env.now().ok()?,
+            from: asked.client.address(),
+            user: visitor.map(|visitor| visitor.identity.name.clone()),
+            is_known: visitor.and_then(Visitor::known).is_some(),
+            app: self.host.app.as_ref().map(|app| app.name.clone()),
+            host: self.host.origin.authority(),
+            method: shortened(asked.method.as_str(), Refusal::METHOD),
+            path: shortened(&path, Refusal::PATH),
+            readings: request.readings().count(),
+            rule: Some(self.name_of(ruling)),
+            reason,
+        })
     }
 
     /// The URL of a request, as a place to come back to.
@@ -244,11 +275,15 @@ impl AppState {
 
     /// Shows an error: as a page to people, as JSON to scripts.
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
+        self.notice_in(self.frame(), notice, request)
+    }
+
+    fn notice_in(&self, frame: Frame, notice: Notice, request: &HeaderMap) -> Response {
         let status = notice.status();
         let mut response = if reads_html(request) {
             let is_framed = matches!(notice, Notice::Framed { .. });
             let reference = reference(&notice);
-            let page = NoticePage { frame: self.frame(), notice, reference };
+            let page = NoticePage { frame, notice, reference };
             let origin = &self.host.origin;
             if is_framed {
                 // The frame must show the link that opens a page elsewhere.
@@ -351,16 +386,56 @@ pub fn without_link(path: &[u8]) -> &[u8] {
 }
 
 /// Why a request was refused, for the operator.
-fn reason(ruling: &Ruling) -> String {
-    let why = match ruling.requirement.level {
-        Level::Nobody => "the rule refuses everybody (`require: nobody`)",
-        _ => "the user is not one of those who may enter (`only`)",
+fn reason(ruling: &Ruling, visitor: Option<&Visitor>) -> String {
+    let why = match (ruling.requirement.level, visitor) {
+        (Level::Nobody, _) => "the rule refuses everybody (`require: nobody`)".to_owned(),
+        (_, visitor) => {
+            let only = ruling.requirement.only.iter().flat_map(|only| only.iter());
+            let only: Vec<_> = only.map(ToString::to_string).collect();
+            let groups = visitor.map(|visitor| &visitor.identity.groups);
+            let groups: Vec<_> = groups.into_iter().flatten().map(String::as_str).collect();
+            let of = match &*groups {
+                [] => "in no group".to_owned(),
+                groups => format!("in {}", groups.join(" and ")),
+            };
+            format!("the rule admits only {}, and the user is {of}", only.join(", and only "))
+        }
     };
     match ruling.raised_in {
         Some(header) => format!("{why}; it is the rule for the target in the header `{header}`"),
-        None => why.to_owned(),
+        None => why,
     }
 }
+
+/// Why a client that shows no pages was answered 401, for the operator.
+fn unauthenticated(owed: Owed, headers: &HeaderMap) -> String {
+    let missing = match owed {
+        Owed::SignIn => "nobody is signed in",
+        Owed::Challenge => "the second factor was not entered",
+        Owed::Confirm => "the password was not entered again",
+        Owed::SetUp => "no second factor is set up",
+    };
+    let sent = headers.get(AUTHORIZATION).and_then(|sent| sent.to_str().ok());
+    let scheme = sent.and_then(|sent| {
+        let sent = sent.split(' ').next().unwrap_or_default();
+        SCHEMES.into_iter().find(|known| sent.eq_ignore_ascii_case(known))
+    });
+    match (scheme, sent) {
+        (Some(scheme), _) => format!(
+            "{missing}, and the client shows no pages, so it got 401; it sent `Authorization: {scheme}`, \
+             which Doorward does not check"
+        ),
+        (None, Some(_)) => format!(
+            "{missing}, and the client shows no pages, so it got 401; it sent `Authorization`, which \
+             Doorward does not check"
+        ),
+        (None, None) => format!("{missing}, and the client shows no pages, so it got 401"),
+    }
+}
+
+/// The schemes of `Authorization` that are told by name (RFC 9110 §16.4.1). Anything else may be a
+/// secret in the wrong place.
+const SCHEMES: [&str; 5] = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
 
 /// Where users save their recovery codes.
 pub(super) const SAVE_CODES: &str = "set-up/recovery-codes";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use doorward::config::Config;
 use doorward::domain::assurance::Kinds;
 use doorward::domain::assurance::Verdict;
@@ -11,7 +12,7 @@ use doorward::flow::decision_log::Refusal;
 use doorward::flow::trial;
 use doorward::policy::{Request, Sent};
 use doorward::store::memory::Memory;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -174,6 +175,29 @@ async fn a_refusal_is_remembered_under_the_reference_on_its_page() {
     );
     assert_eq!(why.path, "/closed/deep/secret");
     assert!(!format!("{why:?}").contains("token"));
+}
+
+#[tokio::test]
+async fn a_client_that_shows_no_pages_is_told_401_and_an_operator_why() {
+    let gate = Gate::new();
+    let mut client = gate.browser();
+    let headers = [("accept", "*/*"), ("authorization", "Basic YWRhOnNlY3JldA==")];
+    client.requests(Method::GET, "/orders/7?token=1", &headers, Bytes::new()).await;
+    assert_eq!(client.status, StatusCode::UNAUTHORIZED);
+    let refusals = gate.env.decision_log.refusals();
+    let [refused] = &*refusals else { panic!("{refusals:?}") };
+    assert_eq!(
+        refused.last.reason,
+        "nobody is signed in, and the client shows no pages, so it got 401; it sent `Authorization: \
+         Basic`, which Doorward does not check"
+    );
+    assert_eq!(refused.last.path, "/orders/7");
+    assert_eq!(gate.env.decision_log.why(&refused.last.request_id).as_ref(), Some(&refused.last));
+    assert!(!format!("{refused:?}").contains("YWRh"));
+
+    // Somebody who is led to a page is not refused.
+    gate.browser().opens("/orders/7").await;
+    assert_eq!(gate.env.decision_log.refusals(), refusals);
 }
 
 #[tokio::test]

@@ -268,7 +268,9 @@ impl Notice {
     fn way_on(&self) -> Option<Way> {
         let way = |url: &str, label, target| Some(Way { url: url.to_owned(), label, target });
         match self {
-            Self::NotFound | Self::NotAllowed => way("/.doorward/", "Go to the start page", None),
+            Self::NotFound | Self::NotAllowed | Self::Refused { .. } => {
+                way("/.doorward/", "Go to the start page", None)
+            }
             Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
             Self::Framed { url } => way(url, "Open in a full window", Some("_top")),
             Self::OnlyAuthenticator => {
