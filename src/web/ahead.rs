@@ -9,7 +9,7 @@ use super::guard::Guest;
 use super::pages::{Standing, Trust};
 use super::return_to::ReturnTo;
 use super::routes;
-use crate::config::App;
+use crate::config::{App, Host};
 use crate::domain::assurance::{
     Evidence, Kinds, Level, Proof, Requirement, Verdict, Visitor, judge,
 };
@@ -85,6 +85,12 @@ impl AppState {
     /// Whether the URL that this guest is going to requires a second factor of everybody.
     pub(super) fn wants_second_factor(&self, guest: &Guest, place: &ReturnTo) -> bool {
         self.ahead(guest, place, When::Shown).requirement.level == Level::SecondFactor
+    }
+
+    /// Whether this guest, as they are, is refused at `place` on this host.
+    pub(super) fn is_refused_at(&self, host: &Host, guest: &Guest, place: &ReturnTo) -> bool {
+        let there = self.ahead_in(host.app.as_deref(), guest, place, When::Now);
+        matches!(there.verdict, Verdict::Refused)
     }
 
     /// The application that the visitor is going to, if it is one.

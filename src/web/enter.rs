@@ -77,11 +77,14 @@ pub(super) async fn give_out(
     let verdict =
         judge_authenticated(&state.env, &ask.requirement, authenticated, host.app.as_deref(), now);
     match refusal::owed(&verdict) {
-        Some(refusal::Step::Owed(owed)) => {
+        // Whom that host refuses anyway is told so there, before anything else is asked of them.
+        Some(refusal::Step::Owed(owed))
+            if owed == Owed::SignIn || !state.is_refused_at(&host, &guest, &back) =>
+        {
             return Ok(state.ask(owed, &ask.requirement, &here, &asked));
         }
         Some(refusal::Step::SaveCodes) => return Ok(state.lead_to_codes(&here, &head.headers)),
-        None => {}
+        Some(refusal::Step::Owed(_)) | None => {}
     }
     let to_sign_in = || headers::see_other(&here.through("sign-in"));
     let Some(authenticated) = &guest.authenticated else { return Ok(to_sign_in()) };

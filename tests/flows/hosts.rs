@@ -34,6 +34,7 @@ apps:
       - { paths: [/untrusting/], require: { second_factor: { trusted_device: false } } }
       - { paths: [/bank/], require: { second_factor: { within: 5m } } }
       - { paths: [/open/], require: sign-in }
+      - { paths: [/board/], only: { groups: [board] }, require: second-factor }
     otherwise: second-factor
 ";
 
@@ -105,6 +106,21 @@ impl Window {
         self.sends(&[("username", name), ("password", PASSWORD)]).await;
         self.follows().await
     }
+}
+
+#[tokio::test]
+async fn somebody_whom_the_rule_excludes_is_refused_and_not_led_to_set_up() {
+    let gate = gate();
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.visits(&format!("{WIKI}/board/")).await;
+    window.signs_in("ada").await;
+    let now = window.now();
+    assert_eq!((window.here, now.status), (WIKI, StatusCode::FORBIDDEN), "{}", now.page);
+    // Who has another account can change to it.
+    assert!(now.page.contains("Signed in as <bdi>ada</bdi>"), "{}", now.page);
+    let why = gate.env.decision_log.refusals().remove(0).last.reason;
+    assert_eq!(why, "the rule admits only groups board, and the user is in staff");
 }
 
 #[tokio::test]
