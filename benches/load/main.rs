@@ -349,7 +349,7 @@ impl Bench<'_> {
         for row in &self.rows[first..] {
             if row.spread() > UNSTEADY {
                 let percent = row.spread() * 100.0;
-                self.unsteady.push(format!("{} varied by {percent:.0} %", row.name));
+                self.unsteady.push(format!("{} varied by {percent:.0} % between rounds", row.name));
             }
         }
     }

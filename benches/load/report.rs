@@ -182,7 +182,8 @@ impl Report {
             );
         }
         if let Some(why) = &self.disturbed {
-            table += &format!("\nThis run was disturbed, do not believe it: {why}\n");
+            let warning = "Warning: something else used the machine during this run";
+            table += &format!("\n{warning}: {why}\n");
         }
         table
     }

@@ -203,7 +203,8 @@ impl Refused {
 
     fn unknown(request_id: &str) -> Self {
         let problem = format!(
-            "refusal {request_id} not found: the gateway remembers the last 10,000 since it started"
+            "no refusal with the id {request_id} is remembered; search the log for it: other errors \
+             have an id, too"
         );
         Self { status: StatusCode::NOT_FOUND, problem }
     }

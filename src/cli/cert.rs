@@ -36,7 +36,7 @@ pub(super) enum Command {
 /// The text below the help of `doorward cert`.
 pub(super) const NOTE: &str = "\
 For production, let an ACME client such as certbot or lego fetch certificates. If it replaces the
-files, the next connection uses the new ones.
+files, new connections use the new ones within seconds.
 
 Example:
   doorward cert self-signed --to /etc/doorward";
@@ -109,7 +109,7 @@ fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String 
         let addresses = addresses.join(", ");
         // Only the two keys: `tls` may have others, which must stay.
         return format!(
-            "The configuration has a listener with `tls` ({addresses}). Set in its `tls`:\n\n    \
+            "The configuration has a listener with `tls` ({addresses}). Write these keys there:\n\n    \
              certificate: {}\n    key: {}",
             certificate.display(),
             key.display()
@@ -118,7 +118,7 @@ fn next_step(config: Option<&Config>, certificate: &Path, key: &Path) -> String 
     let is_free = |port| !listeners.iter().any(|listener| listener.address.port() == port);
     let redirect = if is_free(80) { "\n  - { address: 0.0.0.0:80, redirect: https }" } else { "" };
     let address = if is_free(443) { "0.0.0.0:443" } else { "0.0.0.0:8443" };
-    let what = if listeners.is_empty() { "" } else { ", beside the listeners that are there" };
+    let what = if listeners.is_empty() { "" } else { ", in addition to its listeners" };
     format!(
         "Write this to the configuration{what}:\n\nlisten:\n  - address: {address}\n    tls: {{ \
          certificate: {}, key: {} }}{redirect}",
@@ -246,7 +246,7 @@ mod tests {
             "[{ address: '127.0.0.1:8443', tls: { certificate: old.pem, key: old.key } }]",
         );
         assert!(other.contains("a listener with `tls` (127.0.0.1:8443)"), "{other}");
-        assert!(other.contains("Set in its `tls`:\n\n    certificate: /"), "{other}");
+        assert!(other.contains("Write these keys there:\n\n    certificate: /"), "{other}");
         assert!(other.contains("doorward.pem\n    key: /"), "{other}");
         assert!(!other.contains("tls: "), "what else `tls` has is not replaced: {other}");
         assert!(!other.contains("address: 0.0.0.0"), "{other}");

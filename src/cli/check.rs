@@ -178,16 +178,7 @@ pub(super) fn run(
                 }
                 .map_err(unwritten)?;
             }
-            for AskedProvider { provider, issuer, keys, problem } in providers.iter().flatten() {
-                match (keys, problem) {
-                    (_, Some(why)) => writeln!(out, "{provider}: {issuer}: {why}"),
-                    (Some(keys), None) => {
-                        writeln!(out, "{provider}: {issuer} answers, with {keys} usable keys")
-                    }
-                    (None, None) => writeln!(out, "{provider}: {issuer}: it is not asked"),
-                }
-                .map_err(unwritten)?;
-            }
+            say_of_providers(providers.as_deref().unwrap_or_default(), out)?;
             say_of_keys(keys.as_ref(), out)?;
             outcome
         }
@@ -203,6 +194,22 @@ pub(super) fn run(
             }))
         }
     }
+}
+
+fn say_of_providers(asked: &[AskedProvider], out: &mut dyn Write) -> Result<(), Failure> {
+    for AskedProvider { provider, issuer, keys, problem } in asked {
+        match (keys, problem) {
+            (_, Some(why)) => writeln!(out, "{provider}: {issuer}: {why}"),
+            (Some(keys), None) => {
+                writeln!(out, "{provider}: {issuer} answers, with {keys} usable keys")
+            }
+            (None, None) => {
+                writeln!(out, "{provider}: not checked: only OpenID Connect providers are")
+            }
+        }
+        .map_err(unwritten)?;
+    }
+    Ok(())
 }
 
 /// What is wrong outside of the configuration, if it is valid.
@@ -232,8 +239,10 @@ fn say_of_keys(keys: Option<&AskedKeys>, out: &mut dyn Write) -> Result<(), Fail
             writeln!(out, "security keys: {problem}").map_err(unwritten)
         }
         Some(AskedKeys { not_asked: Some(why), .. }) => {
-            let not = "RP ID not compared with the keys in use";
-            writeln!(out, "security keys: {not}: {why}, and check again").map_err(unwritten)
+            let not =
+                "Not checked: whether the RP ID fits the security keys that people have set up";
+            let first = "That does not matter before the first start.";
+            writeln!(out, "{not}: {why}. {first}").map_err(unwritten)
         }
         _ => Ok(()),
     }
@@ -267,9 +276,10 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        let valid = "/etc/doorward.yaml is valid.\nsecurity keys: RP ID not compared with the keys in \
-                     use: no gateway is running with the state folder ";
-        let cure = "; start one with `doorward serve`, and check again\n";
+        let valid = "/etc/doorward.yaml is valid.\nNot checked: whether the RP ID fits the security keys \
+                     that people have set up: no gateway is running with the state folder ";
+        let cure =
+            "; start one with `doorward serve`. That does not matter before the first start.\n";
         assert!(out.starts_with(valid) && out.ends_with(cure), "{out}");
     }
 

@@ -19,7 +19,7 @@ use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
 use crate::flow::admit::{Admission, decide};
 use crate::flow::trial;
-use crate::policy::{Asker, Depth, OtherTarget, Request, Role, Ruling, Sent, Unreadable};
+use crate::policy::{Asker, Depth, OtherTarget, OwnPage, Request, Role, Ruling, Sent, Unreadable};
 
 /// A request that nobody sends.
 #[derive(Debug, Args)]
@@ -107,6 +107,14 @@ pub(super) fn run(
             return writeln!(out, "{method} {target} is always refused: {why}").map_err(unwritten);
         }
     };
+    if let OwnPage::Page(_) = request.own_page() {
+        let why = "no rule applies to it, and the application never gets this request";
+        if question.json {
+            return print(out, &json!({ "own_page": target, "why": why }));
+        }
+        let page = target.split('?').next().unwrap_or(target);
+        return writeln!(out, "{page} is one of Doorward's own pages: {why}").map_err(unwritten);
+    }
     let cases = cases(config, question, stored);
     let decided: Vec<(&str, Admission)> = cases
         .iter()
@@ -228,7 +236,7 @@ fn cases(
     let mut all = vec![
         ("not signed in".to_owned(), None),
         ("signed in, without two-factor".to_owned(), visitor(false, &[password])),
-        ("signed in, second factor missing".to_owned(), visitor(true, &[password])),
+        ("signed in, second factor not yet shown".to_owned(), visitor(true, &[password])),
         (
             "signed in on a trusted device".to_owned(),
             visitor(true, &[password, Shown::TrustedDevice]),

@@ -28,10 +28,10 @@ pub(super) enum Command {
     },
     /// Create a new key for a purpose, and use it from now on
     ///
-    /// Nobody is signed out (but with --drop-old), and nothing is lost. The old key stays in the keys file as long as
+    /// Nobody is signed out (except with --drop-old), and nothing is lost. The old key stays in the keys file as long as
     /// anything needs it. What was encrypted or looked up with it is moved to the new key; a running
-    /// gateway does that in the background, this command does it otherwise. If it is interrupted, it
-    /// is finished at the next start.
+    /// gateway does that in the background; if none is running, this command does it. If it is
+    /// interrupted, it is finished at the next start.
     #[command(after_help = ROTATE_EXAMPLES)]
     Rotate {
         /// What the key is for
@@ -40,7 +40,8 @@ pub(super) enum Command {
         /// Wait until nothing needs the old key any more, also if a gateway does the work
         #[arg(long)]
         wait: bool,
-        /// End at once what older keys have signed (cookies, csrf): somebody may have copied one
+        /// Accept nothing any more that older keys have signed; use it if somebody may have copied
+        /// one (cookies and csrf only)
         #[arg(long, conflicts_with_all = ["resume", "wait"])]
         drop_old: bool,
         /// Create no key: only finish the last rotation, and wait for that
@@ -175,9 +176,9 @@ fn kept(ring: &KeyRing) -> String {
     let purpose = &ring.purpose;
     let accepted = ring.keys.iter().rev().nth(1);
     match accepted.and_then(|key| key.until.as_ref()) {
-        Some(until) => format!(
-            "What the old key signed stays valid. It is dropped when that has ended: {until}."
-        ),
+        Some(until) => {
+            format!("What the old key signed stays valid until {until}; then the key is dropped.")
+        }
         None => format!("Nothing needs an older `{purpose}` key any more: it was dropped."),
     }
 }
@@ -258,5 +259,5 @@ What it costs:
 - cookies and csrf: nothing. What the old key signed is accepted until it ends. With --drop-old it
   ends at once: everybody signs in again, and no device is trusted or known any more; with csrf,
   forms that are open must be loaded again.
-Afterwards back up the keys file again: the backup of before does not have the new key.
+Afterwards back up the keys file again: the old backup does not contain the new key.
 Exit codes: 0 done, 1 refused or failed.";

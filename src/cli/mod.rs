@@ -60,7 +60,8 @@ pub struct Line {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// The state folder; with it, commands for a running gateway read no configuration
+    /// The state folder of the gateway, for commands that talk to it; then they need no
+    /// configuration. Other commands ignore it
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
     #[command(subcommand)]
@@ -93,7 +94,7 @@ enum Command {
     Check {
         /// The file to check; if not given, the one that `serve` would use
         file: Option<PathBuf>,
-        /// Also connect to every upstream, and report what is wrong with it
+        /// Also connect to every upstream and identity provider, and report what is wrong with them
         #[arg(long)]
         connect: bool,
         /// Print JSON
@@ -113,7 +114,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Summarize what would be refused without `enforce: false`, or what was refused, and for whom
+    /// Show what observe mode would have refused, or, with --refused, what was refused
     #[command(after_help = REPORT_EXAMPLES)]
     Report {
         /// sms: summarize the text messages of the last 24 hours instead
@@ -151,7 +152,7 @@ enum Command {
     /// Show and rotate the secret keys of this installation
     #[command(subcommand, after_help = keys::NOTE)]
     Keys(keys::Command),
-    /// Run a demo: an old application behind a gateway, and three users
+    /// Run a demo: two old applications behind a gateway, and three users
     #[command(after_help = DEMO_NOTE)]
     Demo {
         /// The port to listen on, on this machine
@@ -345,7 +346,8 @@ who the user is in identity headers.";
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward demo                      Run a demo: an application, a gateway, three users
+  doorward demo                      Run a demo: two old applications behind a gateway, and
+                                     three users
   doorward check doorward.yaml       Check a configuration, and list every problem
   doorward serve                     Run the gateway
   doorward user add ada --group staff
@@ -388,7 +390,8 @@ Examples:
   doorward why 3kq7x2mwa5yd4c6e
   doorward why 3kq7x2mwa5yd4c6e --json | jq -r .rule
 
-The running gateway remembers the last 10,000 refused requests.";
+The running gateway remembers the last 10,000 refusals of users, and some of other visitors. What
+happened before it started is in the event log, if `events` is set.";
 
 /// What `report` is about, if not the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -441,7 +444,8 @@ Examples:
   doorward check new.yaml --json | jq -r '.problems[].what'
 
 Each problem shows the file, line and column, the key, what is wrong, and what to do about it.
-Exit codes: 0 valid, perhaps with warnings, 1 not valid.";
+Exit codes: 0 valid, perhaps with warnings, 1 not valid, or an upstream or provider cannot be
+used.";
 
 #[cfg(test)]
 mod tests {

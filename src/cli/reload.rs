@@ -80,7 +80,10 @@ pub(super) enum Kept {
     )]
     Problems(crate::config::Problems),
     /// This key needs a restart.
-    #[error("configuration not reloaded: `{0}` cannot change while the gateway runs; restart it")]
+    #[error(
+        "configuration not reloaded: `{0}` cannot change while the gateway runs; restart the \
+         gateway, or change it back"
+    )]
     NeedsRestart(&'static str),
     /// The portal has moved away from the security keys that people have.
     #[error("configuration not reloaded: {0}\n  {cure}", cure = .0.cure())]

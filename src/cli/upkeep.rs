@@ -24,7 +24,7 @@ where
     F: Future<Output = ()>,
 {
     while let Err(panic) = AssertUnwindSafe(task(Arc::clone(&live))).catch_unwind().await {
-        live.env().report(&Unavailable::panicked(&*panic), "background work begins again");
+        live.env().report(&Unavailable::panicked(&*panic), "background task restarted");
         tokio::time::sleep(BEGIN_AGAIN_AFTER).await;
     }
 }

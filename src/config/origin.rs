@@ -102,7 +102,8 @@ pub enum Malformed {
     SocketPath(String),
     /// Not an address to listen on.
     #[error(
-        "`{0}` is not an address to listen on: write an IP address and a port, `127.0.0.1:8080`"
+        "`{0}` is not an address to listen on: write an IP address and a port, such as \
+         `127.0.0.1:8080`"
     )]
     Address(String),
 }

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::unknown("sate: /tmp", "11:1: some YAML parsers reject this: unknown field `sate`")]
+    #[case::unknown("sate: /tmp", "14:1: some YAML parsers reject this: unknown field `sate`")]
     #[case::twice("state: /tmp", "duplicate field `state`")]
     #[case::documents("---\nlog: {}", "more than one document")]
     #[case::type_of_value("log: 3", "log: invalid type")]
@@ -101,11 +101,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::lone_tab("\t", "11:1: some YAML parsers reject this: found character")]
-    #[case::surrogates("support: \"\\ud83d\\ude00\"", "11:13: some YAML parsers reject this")]
+    #[case::lone_tab("\t", "14:1: some YAML parsers reject this: found character")]
+    #[case::surrogates("support: \"\\ud83d\\ude00\"", "14:13: some YAML parsers reject this")]
     #[case::key_at_a_question_mark(
         "      - { paths: [?/a], require: nobody }",
-        "11:19: some YAML parsers reject this: apps[0].rules[1].paths[0]: invalid type: map"
+        "14:19: some YAML parsers reject this: apps[0].rules[1].paths[0]: invalid type: map"
     )]
     #[case::colon("      - { paths: [:/a], require: nobody }", "some YAML parsers reject this")]
     fn real_differences_between_the_readers_are_told(#[case] extra: &str, #[case] says: &str) {

@@ -409,7 +409,7 @@ const APP: Kind = Kind::Map(&[
 const PROVIDER: Kind = Kind::Map(&[
     needed("name", Kind::Text, "its name in URLs and logs", "add a `name`, such as `name: google`"),
     key("label", Kind::Text, "its name on pages; default: `name`"),
-    key("kind", Kind::Word(&PROVIDER_KINDS), "how it speaks; default: openid-connect"),
+    key("kind", Kind::Word(&PROVIDER_KINDS), "its protocol; default: openid-connect"),
     key("issuer", Kind::Text, "its issuer, exactly as it writes it"),
     needed(
         "client_id",
@@ -445,7 +445,7 @@ const PROVIDER: Kind = Kind::Map(&[
                 "verified-email: also find users without any credential by their address",
             ),
         ]),
-        "whom it may bring",
+        "who may sign in with it, and who becomes a user",
     ),
     key(
         "groups",
@@ -459,11 +459,11 @@ const PROVIDER: Kind = Kind::Map(&[
             needed(
                 "map",
                 Kind::Names(&Kind::Text),
-                "which group here a group there gives; others give nothing",
+                "the provider's groups and the groups here that they stand for; others are ignored",
                 "add `map: { their-group: our-group }`",
             ),
         ]),
-        "groups that it gives",
+        "groups that come from it",
     ),
     key(
         "trusts",
@@ -574,7 +574,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "kinds",
                 Kind::List(&Kind::Word(&HAS)),
-                "the kinds that people may set up, the first one in front; default: all",
+                "the kinds that people may set up; the first is offered first; default: all",
             ),
             key(
                 "security_keys",
@@ -767,7 +767,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
         )]),
         "stopping",
     ),
-    key("support", Kind::Text, "the contact for people who need help, shown on pages"),
+    key(
+        "support",
+        Kind::Text,
+        "the contact for people who need help, shown on pages and in e-mails",
+    ),
     key("tests", Kind::List(&TEST), "what the policy must decide; `doorward check` runs each"),
     key(
         "set_up",

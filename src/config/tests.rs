@@ -155,11 +155,11 @@ fn what_is_no_configuration_at_all_is_one_problem_or_two(#[case] text: &str) {
 }
 
 #[rstest]
-#[case::anchor("log: &log { format: text }", "11:11: YAML anchors are not supported")]
+#[case::anchor("log: &log { format: text }", "14:11: YAML anchors are not supported")]
 #[case::merge("log: { <<: { format: text } }", "YAML merge keys are not supported")]
 #[case::tag("support: !!str a", "YAML tags are not supported")]
 #[case::second_document("---\nlog: {}", "a second document begins here")]
-#[case::duplicate("state: /tmp", "`state` is written twice: first on line 4")]
+#[case::duplicate("state: /tmp", "`state` is written twice: first on line 7")]
 #[case::key("log: { [a]: b }", "a key must be a word")]
 #[case::switch("support: on", "`on` means `true` in YAML 1.1")]
 #[case::norway("log: { format: no }", "`no` means `false` in YAML 1.1")]
@@ -168,12 +168,12 @@ fn what_is_no_configuration_at_all_is_one_problem_or_two(#[case] text: &str) {
 #[case::mail("mail: { from: a@example.com }", "mail.server: missing; add one")]
 #[case::typo("sesions: {}", "sesions: unknown key; did you mean `sessions`?")]
 #[case::long("sessions: { idle: 2d }", "2d is longer than `at_most`, which is 1d")]
-#[case::old_break("# a\u{2028}log: {}", "11:4: U+2028 ends a line for some YAML parsers only")]
-#[case::lone_return("# a\rlog: {}", "11:4: U+000D ends a line for some YAML parsers")]
-#[case::quoted_duplicate("'state': /tmp", "11:1: `state` is written twice: first on line 4")]
-#[case::number_as_key("1: a", "11:1: 1: unknown key")]
-#[case::switch_as_text("support: True", "11:10: support: found `True`, expected a text")]
-#[case::nothing("support: ~", "11:10: support: found nothing, expected a text")]
+#[case::old_break("# a\u{2028}log: {}", "14:4: U+2028 ends a line for some YAML parsers only")]
+#[case::lone_return("# a\rlog: {}", "14:4: U+000D ends a line for some YAML parsers")]
+#[case::quoted_duplicate("'state': /tmp", "14:1: `state` is written twice: first on line 7")]
+#[case::number_as_key("1: a", "14:1: 1: unknown key")]
+#[case::switch_as_text("support: True", "14:10: support: found `True`, expected a text")]
+#[case::nothing("support: ~", "14:10: support: found nothing, expected a text")]
 #[case::taken("operators: { address: '127.0.0.1:8080' }", "`listen` uses this address, too")]
 fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
     let problems = problems(&with(line)).to_string();
@@ -190,7 +190,7 @@ fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
 )]
 #[case::a_text_of_two_lines(
     "log: { format: \"json\\n\" }",
-    "11:16: log.format: `json ` is not one"
+    "14:16: log.format: `json ` is not one"
 )]
 fn what_follows_from_a_mistake_is_not_told(#[case] line: &str, #[case] says: &str) {
     let problems = problems(&with(line)).to_string();
@@ -241,7 +241,7 @@ fn a_problem_without_a_place_is_shown_without_a_line() {
 fn an_alias_is_refused_as_its_anchor_is() {
     let problems = problems(&with("log: { format: &a text, level: *a }")).to_string();
     assert!(
-        problems.contains("11:32: YAML aliases are not supported; write the value out"),
+        problems.contains("14:32: YAML aliases are not supported; write the value out"),
         "{problems}"
     );
     assert_eq!(problems.lines().count(), 2, "{problems}");
@@ -265,7 +265,7 @@ fn a_state_directory_that_only_a_shell_would_find_is_refused(
 ) {
     let text = MINIMAL.replace("/var/lib/doorward", written);
     let problems = problems(&text).to_string();
-    let says = format!("4:8: state: {quoted}: `~` and `$` are not expanded");
+    let says = format!("7:8: state: {quoted}: `~` and `$` are not expanded");
     assert!(problems.contains(&says), "{problems}");
 }
 
@@ -404,7 +404,7 @@ fn a_file_that_cannot_be_read_says_so_without_a_place() {
 fn problems_are_facts_for_machines_too() {
     let json = serde_json::to_value(problems(&with("wombat: 1"))).unwrap();
     assert_eq!(json["file"], "doorward.yaml");
-    assert_eq!(json["problems"][0]["line"], 11);
+    assert_eq!(json["problems"][0]["line"], 14);
     assert_eq!(json["problems"][0]["column"], 1);
     assert_eq!(json["problems"][0]["key"], "wombat");
 }

@@ -371,8 +371,8 @@ impl What {
             Self::DeviceCopied => "trusted device revoked: two browsers used it",
             Self::WaitBegan => "locked for a while after many failures in a row",
             Self::Locked => {
-                "codes refused after many wrong ones, except in browsers used before, until a \
-                 recovery code or a security key is used"
+                "codes refused after many wrong ones: recovery codes and security keys still work, \
+                 and so do known browsers"
             }
             Self::UserDisabled => "user disabled by an operator",
             Self::UserEnabled => "user enabled by an operator",
@@ -399,7 +399,7 @@ impl What {
             Self::SignedInByPasskey => "signed in with a passkey",
             Self::ConfirmedByPasskey => "confirmed with a passkey",
             Self::KeyTrusted => {
-                "security key counts as phishing-resistant from now on, by an operator"
+                "security key trusted by an operator: it counts as phishing-resistant from now on"
             }
             Self::CodeTexted => "code sent as a text message",
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
@@ -412,12 +412,12 @@ impl What {
             Self::ProviderUnavailable => "identity provider does not answer",
             Self::ProviderRefused => "answer of an identity provider refused",
             Self::ProviderBarred => {
-                "somebody whom an identity provider vouches for may not come in"
+                "sign-in by an identity provider refused: not admitted by `people`"
             }
             Self::ProviderNameTaken => {
-                "identity provider brought a name that is taken or that rules mention"
+                "sign-in by an identity provider refused: the name is taken, or rules mention it"
             }
-            Self::ProviderNameMissing => "identity provider brought nobody by name",
+            Self::ProviderNameMissing => "identity provider sent no user name",
         }
     }
 }

@@ -98,7 +98,7 @@ fn shows(
                 tell_doubted(caller, tx, rejection);
                 return None;
             }
-            Err(_) => Forged("the key does not sign in, or not with this answer"),
+            Err(_) => Forged("this key may not sign in, or its answer does not fit"),
         },
         Err(why) => why,
     };

@@ -159,7 +159,13 @@ pub async fn come_back(
     let now = caller.now;
     // Another provider's answer at our URL of this one would be a mix-up (RFC 9700 §4.4).
     if detour.provider != provider.settings().name || !detour.lives(now) {
-        tell(env, caller, provider, What::ProviderRefused, "the state is not of this sign-in");
+        tell(
+            env,
+            caller,
+            provider,
+            What::ProviderRefused,
+            "the parameter `state` belongs to another sign-in",
+        );
         return Ok(Back::Stays(Stop::Spent));
     }
     let known = known_browser(env, caller, provider).await?;
@@ -217,7 +223,7 @@ async fn known_browser(
 /// A browser comes back with a state that it does not carry: used, expired, made up, or of another
 /// browser.
 pub fn unknown_state(env: &Env, caller: &Caller, provider: &Provider) -> Stop {
-    let why = "the state was used, has expired, or is of another browser";
+    let why = "the parameter `state` was used, has expired, or belongs to another browser";
     tell(env, caller, provider, What::ProviderRefused, why);
     Stop::Spent
 }
@@ -597,7 +603,8 @@ fn bar(env: &Env, caller: &Caller, provider: &Provider, told: &Told, barred: Bar
             (What::ProviderBarred, why, Stop::NotAdmitted)
         }
         Barred::Unknown => {
-            let why = "is not known here, and `people.create` is not set";
+            let why = "is not known here, and `people.create` is not set; add the user: \
+                       `doorward user add NAME --provider PROVIDER:SUBJECT`";
             (What::ProviderBarred, why, Stop::NotAdmitted)
         }
         Barred::NoName => {

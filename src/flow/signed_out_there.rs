@@ -66,7 +66,7 @@ pub async fn hear(
     match whose(env, issuer, &said).await? {
         Some(user) => end_all(env, caller, user, issuer, &said).await?,
         None if said.subject.is_none() => {
-            log(env, caller, provider, "no session began in the one that has ended there");
+            log(env, caller, provider, "no session here belongs to the session that ended there");
         }
         None => {}
     }
@@ -105,7 +105,7 @@ fn charge(env: &Env, caller: &Caller, provider: &Provider) -> Result<Try, Heard>
         Begin::Now(tried) => Ok(tried),
         Begin::Later => Err(Heard::Waiting(Full::RETRY_AFTER)),
         Begin::Refused(until) => {
-            log(env, caller, provider, "too many logout tokens were not acceptable");
+            log(env, caller, provider, "too many invalid logout tokens from this address");
             Err(Heard::Waiting(caller.now.until(until)))
         }
     }

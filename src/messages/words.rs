@@ -206,15 +206,22 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
             vec![("Ask for a new password".to_owned(), about.page("forgot"))]
         }
         (What::Frozen | What::TwoFactorReset, None) => Vec::new(),
+        (What::KeyDoubted, None) => vec![("Open your security page".to_owned(), security)],
+        (What::KeyTrusted, None) => vec![
+            ("Open your security page".to_owned(), security),
+            ("Change your password".to_owned(), password),
+        ],
         _ => vec![
             ("Change your password".to_owned(), password),
             ("See recent activity".to_owned(), security),
         ],
     };
-    let if_not = if steps.is_empty() {
-        "If you did not expect this, please ask for help."
-    } else {
-        "If this was you, there is nothing to do. If it was not, act now:"
+    let if_not = match event.what {
+        _ if steps.is_empty() => "If you did not expect this, please ask for help.",
+        What::KeyDoubted => "Decide about the key on your security page:",
+        What::KeyTrusted => "If the key is not yours, act now:",
+        What::DeviceCopied => "If you did not move or copy your browser's data yourself, act now:",
+        _ => "If this was you, there is nothing to do. If it was not, act now:",
     };
     Words {
         subject: format!("{}: {what}", about.site),
@@ -243,9 +250,10 @@ fn news(what: What) -> (&'static str, &'static str) {
         What::TwoFactorReset => {
             ("two-factor was reset", "An administrator turned two-factor off for you.")
         }
-        What::DeviceTrusted => {
-            ("a device is now trusted", "A device is now trusted: you need no code on it.")
-        }
+        What::DeviceTrusted => (
+            "a device is now trusted",
+            "A device is now trusted: signing in on it no longer asks for your second factor.",
+        ),
         What::DeviceCopied => (
             "a trusted device was copied",
             "Two browsers used the same trusted device. Somebody may have copied its cookie. The \
@@ -274,15 +282,15 @@ fn news(what: What) -> (&'static str, &'static str) {
              it. An administrator can give you a link to start again.",
         ),
         What::KeyTrusted => (
-            "a security key counts for more",
-            "An administrator confirmed that one of your security keys is yours. It opens pages now \
-             that ask for a key.",
+            "your security key was confirmed",
+            "An administrator confirmed that one of your security keys is yours. You can now open \
+             pages that require a security key.",
         ),
         What::KeyDoubted => (
             "a security key may have been copied",
-            "One of your security keys reported a lower counter than last time. It may have been \
-             copied, so it is no longer accepted. If you are sure that nobody has a copy, allow the \
-             key again on your security page. Otherwise remove it there.",
+            "One of your security keys behaved as if there were a copy of it, so it is no longer \
+             accepted. If you are sure that nobody has a copy, allow the key again on your \
+             security page. Otherwise remove it there.",
         ),
         What::KeyKept => (
             "a security key is accepted again",

@@ -461,16 +461,17 @@ impl fmt::Display for Trial {
         write!(f, "{}:", self.rule)?;
         for (index, condition) in self.conditions.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
+            let key = condition.key;
             let met = match condition.met {
-                Some(true) => "matches",
-                Some(false) => "does not match",
-                None => "not known yet",
+                Some(true) => format!("matches {key}"),
+                Some(false) => format!("does not match {key}"),
+                None => format!("{key} not known yet"),
             };
-            write!(f, "{comma} {} {met}", condition.key)?;
+            write!(f, "{comma} {met}")?;
         }
         f.write_str(match self.outcome {
             Outcome::DoesNotApply => " → does not apply",
-            Outcome::Governs => " → governs",
+            Outcome::Governs => " → decides",
             Outcome::AsksWhoItIs => " → requires a sign-in first, to know the user",
             Outcome::Adds => " → adds its requirement",
             Outcome::MetBelow => " → must be met for everything below",

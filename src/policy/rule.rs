@@ -55,12 +55,17 @@ impl Rule {
 
     /// How people find it: `rule 3 (line 42: /admin/, /setup/)`; `index` from 0.
     pub fn name(&self, index: usize) -> String {
+        format!("{} ({})", Governor::Rule(index), self.place())
+    }
+
+    /// Its line and paths, for messages.
+    pub fn place(&self) -> String {
         const PATHS: usize = 3;
         let paths = self.paths.iter().take(PATHS).map(ToString::to_string);
         let more = (self.paths.len() > PATHS).then(|| "…".to_owned());
         let paths = paths.chain(more).collect::<Vec<_>>().join(", ");
         let line = self.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        format!("{} ({line}{paths})", Governor::Rule(index))
+        format!("{line}{paths}")
     }
 
     /// Whether its conditions, other than the paths, are met wherever those of `other` are. A

@@ -163,7 +163,7 @@ impl AppState {
                 %address,
                 example,
                 left_out,
-                "observe mode: this request would have been stopped"
+                "observe mode: this request would have been refused"
             );
         }
         let what = Watched { app: name.clone(), rule, verdict, user };

@@ -156,7 +156,10 @@ impl Doubt {
             ),
             Self::Foreign(_) => (
                 "foreign-form",
-                format!("`Sec-Fetch-Site` or `Origin` says that no page of {ours} sends this form"),
+                format!(
+                    "`Sec-Fetch-Site` or `Origin` says that this form was not sent by a page of \
+                     {ours}"
+                ),
             ),
             Self::Expired => (
                 "form-expired",

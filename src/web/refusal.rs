@@ -530,7 +530,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         Notice::Frozen => ("frozen", "this second factor is frozen"),
         Notice::SpentTicket { .. } => ("spent-ticket", "sign in again in a browser"),
         Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
-        Notice::OnlyAuthenticator => ("only-authenticator", "this is your only authenticator"),
+        Notice::OnlyAuthenticator => ("only-authenticator", "this is your only second factor"),
         Notice::SignedOut { .. } => ("signed-out", "you are signed out"),
         Notice::NotSignedIn { purpose, .. } => match purpose {
             Purpose::SignIn => ("not-signed-in", "the identity provider did not sign you in"),

@@ -38,7 +38,7 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     browser.sees("#code:focus").strikes(&recovery_code).leads(|browser| {
         browser.strikes(&Key::Enter);
     });
-    browser.comes_to("/.doorward/offer?return_to=%2Fpage").presses("I still have my phone");
+    browser.comes_to("/.doorward/offer?return_to=%2Fpage").presses("I still have it");
     reaches_the_application(&browser, "/page", "pwd,recovery-code,mfa");
     signs_out(&browser);
 

@@ -46,7 +46,7 @@ async fn trusted(gate: &Gate) -> (Browser, Protected) {
 }
 
 const OFFER: &str = "name=\"trust_device\"";
-const AGAIN: &str = "this page needs a new code";
+const AGAIN: &str = "for this page you must show your second factor again";
 
 /// Whether this place takes a trusted device, and what the challenge says of that to whoever comes
 /// without, and with one.

@@ -100,7 +100,7 @@ async fn grace_leaves_time_says_until_when_and_ends() {
     browser.follows().await;
     assert_eq!(browser.heading(), "Set up two-factor");
     assert!(browser.page.contains("From 22 January 2027 on"), "{}", browser.page);
-    assert!(browser.page.contains("<a href=\"/orders\">not now</a>"), "{}", browser.page);
+    assert!(browser.page.contains("<a href=\"/orders\">Do this later</a>"), "{}", browser.page);
     browser.opens("/orders").await;
     assert_eq!(browser.passed, Some(Some("ada".to_owned())));
 

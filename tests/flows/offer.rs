@@ -150,7 +150,7 @@ async fn whoever_came_by_a_recovery_code_is_led_to_replace_the_authenticator_eac
         let next = recovers(&gate, &mut browser, code, "/orders").await;
         assert_eq!(next, "/.doorward/offer?return_to=%2Forders");
         browser.follows().await;
-        assert_eq!(browser.heading(), "Lost your phone?");
+        assert_eq!(browser.heading(), "Did you lose your second factor?");
         let replace = "/.doorward/security/replace?return_to=%2Forders";
         assert!(browser.page.contains(&format!("href=\"{replace}\"")), "{}", browser.page);
         let mut there = browser.clone();

@@ -39,7 +39,7 @@ async fn two_factor_is_turned_off_by_a_current_code_and_takes_everything_along()
     let gate = Gate::new();
     let (phone, mut here, mut trusted) = ada(&gate).await;
     here.opens(OFF).await;
-    assert!(here.page.contains("Anyone who learns your password can then sign in as you."));
+    assert!(here.page.contains("A stolen password is then enough to sign in as you."));
     here.sends(&[("code", &phone.wrong_code(&gate))]).await;
     assert_eq!(here.status, StatusCode::UNPROCESSABLE_ENTITY);
     let before = here.session().cloned();
@@ -208,7 +208,7 @@ async fn several_authenticators_work_side_by_side_each_under_its_name() {
     here.follows().await;
     assert!(link(&here, "/remove").is_empty(), "the last one stays");
     here.opens(&rename.replace("/rename", "/remove")).await;
-    assert_eq!(here.heading(), "This is your only authenticator");
+    assert_eq!(here.heading(), "This is your only second factor");
     assert!(here.page.contains(OFF), "that is another action");
 }
 

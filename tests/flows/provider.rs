@@ -1291,7 +1291,8 @@ async fn a_logout_token_about_a_session_that_nobody_has_here_is_logged() {
         (json!({ "jti": "2", "sub": null, "sid": "nowhere" }), 1),
     ] {
         assert_eq!(hears(&gate, &idp.logout_token(&claims)).await, StatusCode::OK);
-        let why = "logout token without effect: no session began in the one that has ended there";
+        let why =
+            "logout token without effect: no session here belongs to the session that ended there";
         assert_eq!(log.lines_about(why).len(), lines, "{claims}");
     }
 }

@@ -101,11 +101,11 @@ async fn a_key_for_the_former_address_is_neither_asked_for_nor_the_last_factor()
     shows_code(&gate, &mut browser, &ada).await;
     browser.opens("/.doorward/security").await;
     assert!(browser.page.contains("former address of this site"), "{}", browser.page);
-    assert!(browser.page.contains("your password and a code."), "{}", browser.page);
+    assert!(browser.page.contains("you are also asked for a code."), "{}", browser.page);
     assert!(!browser.page.contains("Rename Drawer"), "{}", browser.page);
     let [of_app, of_key] = removals(&browser.page);
     browser.opens(&of_app).await;
-    assert_eq!(browser.heading(), "This is your only authenticator");
+    assert_eq!(browser.heading(), "This is your only second factor");
     let csrf = browser.field("csrf").unwrap_or_default();
     browser.posts(&of_app, &[("csrf", &*csrf)]).await;
     assert_ne!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);

@@ -166,7 +166,7 @@ async fn a_key_replaces_everything_and_turns_two_factor_off() {
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);
     browser.opens("/.doorward/security").await;
     assert!(!browser.page.contains("Authenticator app"), "{}", browser.page);
-    assert!(browser.page.contains("you need your password and a security key"));
+    assert!(browser.page.contains("you are also asked for a security key"));
     browser.opens("/.doorward/security/turn-off").await;
     let sent = key.signs_as(&options(&browser.page), |draft| draft.flags = 0);
     browser.sends(&[("code", &sent)]).await;
@@ -399,7 +399,7 @@ async fn answers_of_keys_during_a_lock_tell_of_it_no_second_time() {
     }
     assert_eq!(gate.messages().await.len(), notices);
     thief.opens("/.doorward/challenge?kind=totp").await;
-    assert!(thief.page.contains("Use a recovery code or a security key."), "{}", thief.page);
+    assert!(thief.page.contains("a recovery code or a security key."), "{}", thief.page);
 }
 
 #[tokio::test]
@@ -583,7 +583,7 @@ async fn a_counter_that_goes_back_ends_a_key_and_its_owner_is_told_once() {
     assert_eq!(browser.status, StatusCode::UNPROCESSABLE_ENTITY, "the true one, too");
     let doubted = |what: &&What| **what == What::KeyDoubted;
     assert_eq!(gate.events().await.iter().filter(doubted).count(), 1);
-    gate.mail_to("ada@example.com", "may have been copied").await;
+    gate.mail_to("ada@example.com", "behaved as if there were a copy").await;
     browser.opens("/.doorward/challenge?kind=recovery-code&return_to=/.doorward/security").await;
     browser.sends(&[("code", &codes[0])]).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "{}", browser.page);

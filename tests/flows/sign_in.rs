@@ -256,7 +256,7 @@ async fn a_script_that_posts_a_form_is_told_what_is_missing() {
     let wrong = [curl[0], ("content-type", "application/json")];
     for (headers, csrf, status, says) in [
         (&curl[..], csrf.as_str(), 422, "send `Origin: https://crm.example.com`"),
-        (&foreign[..], &csrf, 422, "no page of https://crm.example.com sends this form"),
+        (&foreign[..], &csrf, 422, "this form was not sent by a page of https://crm.example.com"),
         (&ours[..], "", 422, "the field `csrf` is missing or not valid"),
         (&wrong[..], &csrf, 400, "\"reference\""),
     ] {

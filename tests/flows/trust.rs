@@ -182,7 +182,7 @@ async fn whoever_is_let_in_already_is_told_why_a_code_is_wanted() {
     let gate = Gate::new();
     let ada = gate.protects("ada").await;
     let said = |browser: &Browser| {
-        let again = browser.page.contains("this page needs a new code");
+        let again = browser.page.contains("you must show your second factor again");
         (again, browser.page.contains("Signed in as"))
     };
     let mut browser = trusted(&gate, &ada).await;

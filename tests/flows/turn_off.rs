@@ -92,7 +92,7 @@ async fn during_a_wait_a_recovery_code_turns_it_off_all_the_same() {
         browser.sends(&[("code", &ada.wrong_code(&gate))]).await;
     }
     assert_eq!(browser.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(browser.page.contains("A recovery code works now."), "{}", browser.page);
+    assert!(browser.page.contains("You can use a recovery code now."), "{}", browser.page);
     assert!(browser.page.contains("data-stays"), "the button is of use");
     browser.sends(&[("code", "AAAA-BBBB-CCCCC")]).await;
     assert!(browser.page.contains("use another one"), "{}", browser.page);

@@ -166,8 +166,8 @@ fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_r
         for words in [&["reload"] as &[&str], &["user", "list"], &["report"]] {
             let Said { code, out, notes } = setup.types(words);
             assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {notes}");
-            let cure =
-                "\n  correct the configuration, or name the state folder with `--state DIR`\n";
+            let cure = "\n  correct the configuration, or name the state folder with `--state DIR`; \
+                        a gateway that runs is not affected\n";
             assert!(notes.contains(what) && notes.ends_with(cure), "{what}: {notes}");
         }
     };

@@ -58,8 +58,9 @@ pub(super) enum Command {
     Unlock(One),
     /// Let a security key count as phishing-resistant now
     ///
-    /// A key that somebody adds without having shown anything as strong counts after 72 hours. First
-    /// make sure that the key is this person's. `doorward user show NAME` lists keys with their ids.
+    /// A key that was added in a session without a phishing-resistant factor counts after 72 hours.
+    /// First make sure that the key is this person's. `doorward user show NAME` lists keys with their
+    /// ids.
     #[command(after_help = TRUST_KEY_EXAMPLES)]
     TrustKey {
         #[command(flatten)]
@@ -68,10 +69,10 @@ pub(super) enum Command {
         #[arg(value_name = "KEY")]
         key: String,
     },
-    /// Turn two-factor off for a user who lost phone and recovery codes
+    /// Turn two-factor off for a user who lost their second factors and recovery codes
     ///
-    /// Removes authenticators, recovery codes and trusted devices, and ends every session. The
-    /// password stays. First make sure that the request comes from this person.
+    /// Removes every authenticator, security key, recovery code and trusted device, and ends every
+    /// session. The password stays. First make sure that the request comes from this person.
     #[command(name = "reset-2fa", after_help = RESET_EXAMPLES)]
     Reset2fa(One),
     /// Disable a user: every session, link and trusted device ends at once
@@ -154,8 +155,9 @@ pub(super) struct Set {
     /// Remove this group; can be given several times
     #[arg(long = "remove-group", value_name = "GROUP", group = "change")]
     remove_groups: Vec<Group>,
-    /// Move the user: `local`, or an account at a provider. Ends all sessions, disconnects the old
-    /// account and removes the groups from it. After `local`, make a link with `doorward user passwd`
+    /// Let this account manage the user, or, with `local`, none. Ends all sessions, disconnects the
+    /// old account and removes the groups that it gave. After `local`, make a link with `doorward
+    /// user passwd`
     #[arg(long, value_name = "local|PROVIDER:SUBJECT", group = "change")]
     origin: Option<String>,
     /// Print JSON
@@ -197,12 +199,8 @@ pub(super) async fn run(
             let which = WhichKey { name: one.user.clone(), key };
             let done: Done = console.ask(path::TRUST_KEY, &which).await?;
             console.print(one.json, &done, |out| {
-                let already = if done.changed { "" } else { ", as before" };
-                writeln!(
-                    out,
-                    "This key of {} counts as phishing-resistant now{already}.",
-                    done.name
-                )
+                let counts = if done.changed { "now counts" } else { "already counts" };
+                writeln!(out, "This key of {} {counts} as phishing-resistant.", done.name)
             })
         }
         Command::Reset2fa(one) => console.does(path::RESET_2FA, &one, reset).await,
@@ -363,8 +361,8 @@ fn reset(name: &str, changed: bool) -> String {
     }
     format!(
         "{name} no longer has a second factor, and every session has ended.\n\
-         The password alone is now enough to sign in. To set up a new authenticator, {name} needs \
-         a \
+         The password alone is now enough to sign in. To set up a new second factor, {name} \
+         needs a \
          link,\nso that nobody else who knows the password can do it first. Create one with: \
          doorward \
          user passwd {name}"
@@ -425,8 +423,9 @@ Examples:
   doorward user unlock ada
   doorward user unlock ada@example.com
 
-After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes,
-only a recovery code, a security key or this command unlocks the user.";
+After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes in
+thirty days, no code from an app is accepted in browsers that the user has not used before. Known
+browsers, recovery codes and security keys still work; this command ends the lock at once.";
 
 const TRUST_KEY_EXAMPLES: &str = "\
 Examples:
@@ -443,8 +442,8 @@ const RESET_EXAMPLES: &str = "\
 Examples:
   doorward user reset-2fa ada
 
-After that, the password alone is enough to sign in. To set up a new authenticator, the user needs a
-link from `doorward user passwd`. The event is recorded with your name.";
+After that, the password alone is enough to sign in. To set up a new second factor, the user needs
+a link from `doorward user passwd`. The event is recorded with your name.";
 
 const DISABLE_EXAMPLES: &str = "\
 Examples:

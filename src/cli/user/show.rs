@@ -37,7 +37,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     tell("password", Some(password(person, imported_password.as_deref())));
     for (index, account) in details.accounts.iter().enumerate() {
         let is_own = index == 0 && details.is_of_provider;
-        let means = if is_own { "manages this user" } else { "may speak for this user" };
+        let means = if is_own { "manages this user" } else { "connected" };
         tell("provider", Some(format!("{account} ({means})")));
     }
     tell("two-factor", Some(two_factor(details)));
@@ -108,7 +108,11 @@ fn failures(failed: &Failed) -> impl Iterator<Item = String> {
             None => String::new(),
         };
         let follows = match waits_until {
-            _ if *locked => ", locked until a recovery code or `doorward user unlock`".to_owned(),
+            _ if *locked => {
+                ", locked: codes from the app are refused; recovery codes, security keys and \
+                 `doorward user unlock` help"
+                    .to_owned()
+            }
             Some(until) => format!(", sign-in is locked until {until}"),
             None => String::new(),
         };

@@ -200,7 +200,7 @@ impl Judge<'_> {
         match (named, file) {
             (None, None) => Some(None),
             (None, Some(file)) => {
-                self.secret_in_file(&below(at, "upstream_secret_file"), file).map(Some)
+                self.secret_in_file(&below(at, "upstream_secret_file"), file, INVENTED).map(Some)
             }
             (Some(named), None) => {
                 self.secret_in_environment(&below(at, "upstream_secret"), named).map(Some)
@@ -229,13 +229,15 @@ impl Judge<'_> {
     }
 
     /// Reads a secret from a file relative to the configuration, without the final line break.
-    pub(super) fn secret_in_file(&mut self, at: &str, file: &str) -> Option<Secret> {
+    ///
+    /// `cure` says what to do if the file cannot be read.
+    pub(super) fn secret_in_file(&mut self, at: &str, file: &str, cure: &str) -> Option<Secret> {
         let path = self.beside(file);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {
                 let what = format!("{} cannot be read: {error}", path.display());
-                self.refuse(at, what, "write a secret into it: openssl rand -base64 32");
+                self.refuse(at, what, cure);
                 return None;
             }
         };
@@ -255,3 +257,6 @@ impl Judge<'_> {
         Some(Secret::new(secret.as_bytes().to_vec()))
     }
 }
+
+/// The cure for a missing secret that nobody else knows.
+const INVENTED: &str = "create it with a secret that nobody can guess: openssl rand -base64 32";

@@ -30,7 +30,7 @@ impl Judge<'_> {
             let problem = if !is_name(header) {
                 Some((no_name(header), NAME))
             } else if is_reserved(&folded) {
-                let what = format!("`{header}` has another meaning for servers");
+                let what = format!("`{header}` is already used by HTTP or by proxies");
                 Some((what, "choose another name, such as `X-User`"))
             } else if let Some(other) = seen.insert(folded, key) {
                 let what = format!(
@@ -68,7 +68,7 @@ impl Judge<'_> {
                 claim(folded(name).as_bytes()).filter(|claim| *claim != Claim::Address)
             {
                 let what = format!(
-                    "`{name}` tells {}, which is never accepted from a visitor",
+                    "`{name}` carries {}, which Doorward never accepts from outside",
                     said(claim)
                 );
                 self.refuse(&at, what, "list only headers for the client address");

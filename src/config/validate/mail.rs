@@ -56,7 +56,11 @@ impl Judge<'_> {
         let written = (mail.password.as_deref(), mail.password_file.as_deref());
         let password = match written {
             (None, None) => None,
-            (None, Some(file)) => Some(self.secret_in_file("mail.password_file", file)),
+            (None, Some(file)) => Some(self.secret_in_file(
+                "mail.password_file",
+                file,
+                "write the password of the mail account into this file",
+            )),
             (Some(named), None) => Some(self.secret_in_environment("mail.password", named)),
             (Some(_), Some(_)) => {
                 let what = "`password_file` is set, too";

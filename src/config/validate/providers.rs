@@ -192,7 +192,11 @@ impl Judge<'_> {
     fn client_secret(&mut self, at: &str, written: &written::Provider) -> Option<Secret> {
         let keys = ["client_secret", "client_secret_file", "key_file"];
         match (written.client_secret.as_deref(), written.client_secret_file.as_deref()) {
-            (None, Some(file)) => self.secret_in_file(&below(at, keys[1]), file),
+            (None, Some(file)) => self.secret_in_file(
+                &below(at, keys[1]),
+                file,
+                "write the client secret that the provider shows into this file",
+            ),
             (Some(named), None) => self.secret_in_environment(&below(at, keys[0]), named),
             (Some(_), Some(_)) => {
                 let what = "`client_secret_file` is set, too";
@@ -228,11 +232,15 @@ impl Judge<'_> {
             let cure = "add `create: true`, or remove it";
             self.refuse(&below(at, "everyone"), "has no effect without `create`", cure);
         } else if people.everyone && is_limited {
-            self.refuse(&below(at, "everyone"), "`only` says otherwise", "keep one of them");
+            self.refuse(
+                &below(at, "everyone"),
+                "`everyone: true` and `only` contradict each other",
+                "keep one of them",
+            );
         }
         let by_email = people.match_by == Some(written::MatchBy::VerifiedEmail);
         if by_email && domains.is_empty() && !self.has_refused_below(&only) {
-            let what = "addresses count only in domains that are named";
+            let what = "`verified-email` needs the domains whose addresses are trusted";
             let cure = "add `only: { email_domains: [example.com] }`";
             self.refuse(&below(at, "match_by"), what, cure);
         }

@@ -212,8 +212,8 @@ impl Judge<'_> {
             let takers = takers.filter(|taker| earlier.rules[*taker].is_no_narrower_than(rule));
             if let Some(taker) = takers.min() {
                 let what = format!(
-                    "`{pattern}` never applies: {} matches all its paths first",
-                    earlier.rules[taker].name(taker)
+                    "`{pattern}` never applies: an earlier rule ({}) matches all its paths first",
+                    earlier.rules[taker].place()
                 );
                 self.warn(&at, what);
             }
@@ -260,11 +260,13 @@ impl Judge<'_> {
         let same_places = rule.paths.iter().flat_map(|wider| earlier.selective.covered(wider));
         if let Some(index) = same_places.filter(asks_more).min() {
             let what = format!(
-                "requests that {} does not match because of its other conditions reach the same \
-                 paths here with a weaker requirement",
-                earlier.rules[index].name(index)
+                "this rule requires less than an earlier one ({}), and gets the requests for the \
+                 same paths that do not meet the other conditions of that rule",
+                earlier.rules[index].place()
             );
-            self.warn(at, what);
+            let cure = "if they should be refused, put a rule with these paths and `require: nobody` \
+                        between the two";
+            self.advise(at, what, cure);
         }
     }
 }

@@ -95,7 +95,13 @@ impl Judge<'_> {
     fn sms_token(&mut self, sms: &written::Sms) -> Option<Option<Secret>> {
         match (sms.token.as_deref(), sms.token_file.as_deref()) {
             (None, None) => Some(None),
-            (None, Some(file)) => self.secret_in_file(&below(AT, "token_file"), file).map(Some),
+            (None, Some(file)) => self
+                .secret_in_file(
+                    &below(AT, "token_file"),
+                    file,
+                    "write the token that the provider shows into this file",
+                )
+                .map(Some),
             (Some(named), None) => self.secret_in_environment(&below(AT, "token"), named).map(Some),
             (Some(_), Some(_)) => {
                 self.refuse(&below(AT, "token"), "`token_file` is set, too", "keep one of them");

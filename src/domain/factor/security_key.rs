@@ -41,11 +41,11 @@ pub const ROW: Row = Row {
         },
         replaced: News {
             event: "security-key-replaced",
-            logged: "all second factors replaced by a security key",
-            read: "You replaced your second factors by a security key.",
+            logged: "all second factors replaced with a security key",
+            read: "You replaced your second factors with a security key.",
             mailed: Some((
                 "your second factor was replaced",
-                "Your second factors were replaced by a security key.",
+                "Your second factors were replaced with a security key.",
             )),
         },
         removed: News {

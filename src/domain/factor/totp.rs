@@ -44,7 +44,7 @@ pub const ROW: Row = Row {
             read: "You replaced your authenticator app.",
             mailed: Some((
                 "your authenticator was replaced",
-                "Your authenticator was replaced by a new one.",
+                "Your authenticator was replaced with a new one.",
             )),
         },
         removed: News {

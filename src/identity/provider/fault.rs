@@ -25,7 +25,10 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lie {
     /// The discovery document names another issuer.
-    #[error("the discovery document names the issuer `{0}`: write it like that, if it is right")]
+    #[error(
+        "the discovery document names the issuer `{0}`; if that is your provider, set `issuer` to \
+         exactly this"
+    )]
     DiscoveryIssuer(Quoted),
     /// The discovery document is malformed.
     #[error("the discovery document cannot be read: {0}")]
@@ -93,13 +96,13 @@ pub enum Lie {
     )]
     IssuedAt(u64),
     /// A logout token is not one.
-    #[error("the logout token is not one: {0}")]
+    #[error("the logout token is not valid: {0}")]
     Logout(&'static str),
     /// The subject is not one.
     #[error("`sub` is missing, too long, or not visible ASCII")]
     Subject,
     /// Two answers are about two people.
-    #[error("`sub` of the userinfo endpoint is another person")]
+    #[error("`sub` of the userinfo endpoint differs from that of the ID token")]
     OtherSubject,
     /// The person did not sign in again.
     #[error("`auth_time` is missing or before the confirmation began: do the clocks agree?")]

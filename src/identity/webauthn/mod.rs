@@ -69,7 +69,9 @@ impl Verifier {
         let verifier =
             Self { accepted: Some(Attested { aaguids: accepted.aaguids.clone(), roots }) };
         // The library reads certificates more strictly than we do.
-        let unusable = |_| io::Error::other("the file holds a certificate that attests no keys");
+        let unusable = |_| {
+            io::Error::other("the file contains a certificate that cannot be used for attestation")
+        };
         let read = verifier.authorities().map_err(unusable)?;
         let nothing = ParsedAttestationData::None;
         let tried = read.map(|read| {
@@ -86,7 +88,7 @@ impl Verifier {
         let soon = roots.filter_map(|root| authority::expires_soon(root, now));
         let warned = soon.filter_map(|what| file.map(|file| (file, what))).map(|(file, what)| {
             let (key, place) = file.at.clone();
-            let cure = Some("ask the maker of these keys for their next one".to_owned());
+            let cure = Some("ask the manufacturer for the CA certificate that follows".to_owned());
             Problem { place: Some(place), key, what, cure }
         });
         warned.collect()
@@ -277,12 +279,13 @@ fn check_client_data(party: &RelyingParty, client_data: &[u8]) -> Result<(), For
         return Err(WRONG_ORIGIN);
     }
     if data.cross_origin || data.top_origin.is_some() {
-        return Err(Forged("another page had framed ours"));
+        return Err(FRAMED);
     }
     Ok(())
 }
 
-const WRONG_ORIGIN: Forged = Forged("it was given to another origin");
+const WRONG_ORIGIN: Forged = Forged("it is for another origin");
+const FRAMED: Forged = Forged("the page was in a frame of another site");
 
 #[derive(Deserialize)]
 struct AttestationObject<'a> {
@@ -297,7 +300,7 @@ fn authenticator_data_of(attestation: &[u8]) -> Result<Vec<u8>, Forged> {
 
 fn reason(error: &WebauthnError) -> Forged {
     Forged(match error {
-        WebauthnError::InvalidClientDataType => "it answers a request of another type",
+        WebauthnError::InvalidClientDataType => "it is of the wrong type (set-up or sign-in)",
         WebauthnError::MismatchedChallenge => "it answers another challenge",
         WebauthnError::InvalidRPOrigin => return WRONG_ORIGIN,
         WebauthnError::InvalidRPIDHash => "it was made for another RP ID",
@@ -307,12 +310,12 @@ fn reason(error: &WebauthnError) -> Forged {
         WebauthnError::CredentialAlteredAlgFromRequest => "the key uses another algorithm",
         WebauthnError::CredentialBackupEligibilityInconsistent
         | WebauthnError::CredentialMayNotBeHardwareBound => {
-            "it contradicts what the key said about copies of itself"
+            "its backup flags differ from those at set-up"
         }
         WebauthnError::AuthenticationFailure | WebauthnError::SignatureInvalid => {
             "the signature is wrong"
         }
-        WebauthnError::CredentialCrossOrigin => "another page had framed ours",
+        WebauthnError::CredentialCrossOrigin => return FRAMED,
         WebauthnError::AttestationNotVerifiable
         | WebauthnError::AttestationChainNotTrusted(_)
         | WebauthnError::AttestationUntrustedAaguid

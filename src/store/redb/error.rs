@@ -12,7 +12,10 @@ use crate::unavailable::panic_message;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A process has it open already, possibly this one.
-    #[error("another doorward process uses this store; only one can use it at a time")]
+    #[error(
+        "another doorward process uses this store; only one can use it at a time; stop it, or use \
+         the commands of the running gateway"
+    )]
     Locked,
     /// The file is not a store, or its structure is damaged.
     #[error("the store is damaged or is not a doorward store; restore it from a backup")]

@@ -82,8 +82,8 @@ pub fn other_model(config: &Config) -> Said {
 
 /// How it is set up and managed.
 pub const SET_UP: &SetUpWords = &SetUpWords {
-    lead: "After this, you sign in with your password and a security key. A stolen password alone is \
-           then not enough, and the key works only on the real site.",
+    lead: "After this, you are also asked for your security key when you sign in. A stolen password \
+           alone is then not enough, and the key works only on the real site.",
     takes: "It takes a minute and a security key, or a passkey on your phone or this device.",
     choice: "Security key or passkey",
     section: "Security keys",
@@ -95,7 +95,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         "It will no longer be accepted, and your sessions in other browsers end. Your other second \
          factors work as before.",
     ),
-    headings: ["Add a security key", "Replace by a security key"],
+    headings: ["Add a security key", "Replace with a security key"],
     leads: [
         "Any of your second factors is accepted.",
         "What you have now works until the new key is set up. Then all of it stops working, and your \

@@ -46,7 +46,7 @@ const WRONG: Said = Said {
 
 /// How it is set up and managed.
 pub const SET_UP: &SetUpWords = &SetUpWords {
-    lead: "After this, you sign in with your password and a code from your phone. A stolen \
+    lead: "After this, you are also asked for a code from your phone when you sign in. A stolen \
            password alone is then not enough.",
     takes: "It takes two minutes and a phone.",
     choice: "Authenticator app",

@@ -203,8 +203,8 @@ impl Question {
             }
             Self::RemoveFactor { words: (_, means), .. } => vec![(*means).to_owned()],
             Self::KeepKey { .. } => vec![
-                "This security key reported a lower counter than last time. It may have been copied, \
-                 or restored from a backup. Some keys also count wrongly."
+                "This security key behaved as if there were a copy of it. This also happens if it \
+                 was restored from a backup, and with a few keys that are faulty."
                     .to_owned(),
                 "If you are sure that nobody has a copy, allow the key again; your sessions in other \
                  browsers then end. Otherwise remove it."

@@ -27,7 +27,7 @@ impl Happened {
             What::SignedIn => "You signed in.",
             What::Confirmed => "You confirmed that it was you.",
             What::SignedInByPasskey => "You signed in with a passkey.",
-            What::ConfirmedByPasskey => "You used your passkey again.",
+            What::ConfirmedByPasskey => "You confirmed with your passkey that it was you.",
             What::SignedOut => "You signed out.",
             What::FactorShown(kind) => kind.row().told.shown.read,
             What::FactorAdded(kind) => kind.row().told.added.read,
@@ -80,9 +80,9 @@ impl Happened {
                 "An administrator confirmed that one of your security keys is yours."
             }
             What::KeyDoubted => {
-                "One of your security keys reported a lower counter than last time. It may have \
-                 been copied, so it is no longer accepted. If you are sure that nobody has a copy, \
-                 allow the key again. Otherwise remove it."
+                "One of your security keys behaved as if there were a copy of it, so it is no \
+                 longer accepted. If you are sure that nobody has a copy, allow the key again. \
+                 Otherwise remove it."
             }
             What::KeyKept => "You allowed a security key again that may have been copied.",
             // Nobody finds this on their page: it is about no user.
@@ -99,14 +99,15 @@ impl Happened {
             }
             What::ProviderDenied => "Your identity provider did not sign you in.",
             What::ProviderUnavailable => "Your identity provider did not answer.",
-            What::ProviderRefused => "An answer of your identity provider was not accepted.",
+            What::ProviderRefused => "The answer of your identity provider was not valid.",
             What::ProviderBarred => {
-                "Your identity provider vouched for you, but you may not come in with it."
+                "You signed in at your identity provider, but that account may not sign in here."
             }
             What::ProviderNameTaken => {
-                "Somebody at an identity provider has the same name as you and was refused."
+                "Somebody with the same name as you tried to sign in with an identity provider, \
+                 and was refused."
             }
-            What::ProviderNameMissing => "Your identity provider stated no name.",
+            What::ProviderNameMissing => "Your identity provider did not tell us your name.",
         }
     }
 

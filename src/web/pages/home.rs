@@ -9,7 +9,7 @@ use super::{Form, Frame, Link};
 pub enum TwoFactor {
     /// Set up: every sign-in asks for it.
     On,
-    /// Set up, but this device is trusted: signing in here needs only the password.
+    /// Set up, but this device is trusted: signing in here needs no second factor.
     OnButHere {
         /// The day on which the trust ends.
         until: String,
@@ -21,12 +21,14 @@ pub enum TwoFactor {
 impl TwoFactor {
     fn sentence(&self) -> String {
         match self {
-            Self::On => "On. To sign in, you need your password and a code.".to_owned(),
+            Self::On => {
+                "On. When you sign in, you are also asked for your second factor.".to_owned()
+            }
             Self::OnButHere { until } => format!(
-                "On. To sign in, you need your password and a code. This device is trusted: until \
-                 {until}, you need only your password here."
+                "On. When you sign in, you are also asked for your second factor, but not on this \
+                 device until {until}."
             ),
-            Self::Off => "Off. Anyone who learns your password can sign in as you.".to_owned(),
+            Self::Off => "Off. A stolen password is enough to sign in as you.".to_owned(),
         }
     }
 

@@ -165,7 +165,7 @@ impl Notice {
             Self::SpentLink => "This link no longer works",
             Self::SpentTicket { .. } => "Please try again",
             Self::DoubledCookie { .. } => "Your browser sent two sign-in cookies",
-            Self::OnlyAuthenticator => "This is your only authenticator",
+            Self::OnlyAuthenticator => "This is your only second factor",
             Self::NotSignedIn { stop, purpose, .. } => heading_of(*stop, *purpose),
             Self::NoPassword => "You have no password here",
             Self::AddressKeptElsewhere => "Your address is kept elsewhere",
@@ -198,17 +198,17 @@ impl Notice {
                  that is inside another page.",
             ]),
             Self::Unreachable { app } => vec![format!(
-                "Your access is fine, but {app} cannot be reached at the moment. Reload this page \
+                "You have access, but {app} cannot be reached at the moment. Reload this page \
                  in a minute. If this continues, tell the administrator."
             )],
             Self::Unreadable { app } => vec![format!(
-                "Your access is fine, but {app} sent an invalid answer. What you sent has \
-                 arrived: check before you send it again. If this continues, tell the \
+                "You have access, but {app} sent an invalid answer. If you sent something, it may \
+                 have arrived: check before you send it again. If this continues, tell the \
                  administrator."
             )],
             Self::Late { app } => vec![format!(
-                "Your access is fine, but {app} took too long to answer. What you sent may have \
-                 arrived: check before you send it again."
+                "You have access, but {app} took too long to answer. If you sent something, it may \
+                 have arrived: check before you send it again."
             )],
             Self::Unavailable => said(&[
                 "Your access cannot be checked at the moment. Reload this page in a minute.",
@@ -228,7 +228,7 @@ impl Notice {
             ]),
             Self::SpentTicket { .. } => said(&[
                 "The last step of your sign-in took too long, was used before, or began in \
-                 another browser. Click to repeat it.",
+                 another browser. Press the button to repeat it.",
             ]),
             Self::DoubledCookie { .. } => said(&[
                 "One of the two sign-in cookies for this site may come from another site, so \
@@ -236,8 +236,7 @@ impl Notice {
             ]),
             Self::OnlyAuthenticator => said(&[
                 "Without it, two-factor would be off. If you want that, turn two-factor off. If \
-                 your phone is lost or new, replace the authenticator on your security page \
-                 instead.",
+                 you lost it or have a new one, replace it on your security page instead.",
             ]),
             Self::NotSignedIn { provider, purpose, stop, .. } => {
                 vec![sentence_of(*stop, *purpose, provider)]
@@ -247,8 +246,8 @@ impl Notice {
                  administrator for a link.",
             ]),
             Self::AddressKeptElsewhere => said(&[
-                "It comes from the identity provider with which you sign in. Change it there. The \
-                 new one is used here when you sign in the next time.",
+                "Your identity provider keeps your address. Change it there; it is changed here at \
+                 your next sign-in.",
             ]),
             Self::Frozen => said(&[
                 "Nobody can sign in with the second factor that somebody else set up, and all \
@@ -334,8 +333,8 @@ const fn heading_of(stop: Stop, purpose: Purpose) -> &'static str {
 fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
     match stop {
         Stop::Spent => format!(
-            "This way back from {provider} was used before, took longer than ten minutes, or \
-             belongs to another browser."
+            "Signing in at {provider} took longer than ten minutes, was already used, or was \
+             started in another browser. Please try again."
         ),
         Stop::Denied => match purpose {
             Purpose::SignIn => format!("{provider} did not sign you in, or you cancelled."),
@@ -358,8 +357,8 @@ fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
              account, or ask the administrator."
         ),
         Stop::NameTaken => format!(
-            "Your name or address at {provider} is that of somebody else here. Ask the \
-             administrator to connect your account."
+            "Somebody else here already has the name or address that you have at {provider}. If \
+             that is you, ask the administrator to connect your account."
         ),
         Stop::NoName => format!(
             "{provider} did not tell us a name or a verified e-mail address. Allow that there, \

@@ -26,7 +26,7 @@ impl OfferPage {
     const fn heading(&self) -> &'static str {
         match self.offer {
             Offer::SetUp => "Protect your sign-in",
-            Offer::Replace { .. } => "Lost your phone?",
+            Offer::Replace { .. } => "Did you lose your second factor?",
             Offer::NewCodes { .. } => "Few recovery codes are left",
         }
     }
@@ -34,7 +34,7 @@ impl OfferPage {
     const fn operation(&self) -> &'static str {
         match self.offer {
             Offer::SetUp => "Set up two-factor",
-            Offer::Replace { .. } => "Replace the authenticator",
+            Offer::Replace { .. } => "Replace it",
             Offer::NewCodes { .. } => "Make new recovery codes",
         }
     }
@@ -55,7 +55,7 @@ impl OfferPage {
     const fn decline(&self) -> &'static str {
         match self.offer {
             Offer::SetUp | Offer::NewCodes { .. } => "Not now",
-            Offer::Replace { .. } => "I still have my phone",
+            Offer::Replace { .. } => "I still have it",
         }
     }
 }

@@ -27,8 +27,8 @@ pub enum Problem {
     Wait(Duration),
     /// The same at a challenge by authenticator code, where a recovery code ends the wait.
     WaitOrRecoveryCode(Duration),
-    /// Too many wrong codes in a row: only a recovery code, a security key or an administrator
-    /// unlocks.
+    /// Too many wrong codes: a known browser, a recovery code, a security key or an administrator
+    /// helps.
     Locked,
     /// The user reported the factor as not theirs: nothing is accepted until an administrator
     /// helps.
@@ -82,8 +82,8 @@ impl Problem {
                 "There were too many attempts. You can try again in"
             }
             Self::Locked => {
-                "There were too many wrong codes. Codes from an app or a text message are no longer \
-                 accepted."
+                "There were too many wrong codes. Codes from an app or a text message are not \
+                 accepted in this browser at the moment."
             }
             Self::Frozen => {
                 "You reported that somebody else set up two-factor here, so no code is accepted."
@@ -125,7 +125,7 @@ impl Problem {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Answer(said) => said.advice,
-            Self::WaitOrRecoveryCode(_) => Some("A recovery code works now."),
+            Self::WaitOrRecoveryCode(_) => Some("You can use a recovery code now."),
             Self::Expired => {
                 Some("If this happens again, allow cookies for this address in your browser.")
             }
@@ -140,9 +140,10 @@ impl Problem {
             ),
             Self::LockedOut => Some("Please ask for help."),
             Self::Frozen => Some("Ask for a link to start again."),
-            Self::Locked => {
-                Some("Use a recovery code or a security key. If you have neither, ask for help.")
-            }
+            Self::Locked => Some(
+                "Use the browser in which you usually sign in, a recovery code or a security key. \
+                 If you have none of them, ask for help.",
+            ),
             _ => None,
         }
     }

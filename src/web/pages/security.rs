@@ -183,7 +183,7 @@ impl Security {
         }
     }
 
-    /// What a sign-in needs besides the password.
+    /// What a sign-in needs besides the first factor.
     fn needs(&self) -> &'static str {
         let usable = || self.factors.iter().filter(|one| one.is_usable);
         let keys = usable().filter(|one| one.kind == Kind::SecurityKey).count();
