@@ -31,6 +31,15 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Problems> {
     })
 }
 
+/// The configuration alone, to explain it: its policy tests may fail, and files that it names may be
+/// missing.
+///
+/// # Errors
+/// What is wrong in the file.
+pub(super) fn read(path: &Path) -> Result<Config, Problems> {
+    on_own_thread("loading", || Config::load(&os::environment, path))
+}
+
 /// A configuration, and the thread that frees it.
 #[derive(Debug)]
 pub(super) struct Loaded {

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
 
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::os;
 use load_config::Loaded;
 use serve::World;
@@ -241,7 +241,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
         }
         Command::Explain(question) => {
             let file = configuration(line.config)?;
-            let Loaded { config, .. } = loaded(Some(file.clone()))?;
+            let config = load_config::read(&file).map_err(|problems| not_valid(&problems))?;
             let access = match line.state {
                 Some(state) => Access::of(Some(state), Some(file))?,
                 None => Access { state: config.state.clone(), config: Some(file) },
@@ -331,8 +331,11 @@ impl Access {
 /// The configuration in `--config` or at the usual place, if it is valid.
 fn loaded(named: Option<PathBuf>) -> Result<Loaded, Failure> {
     let file = configuration(named)?;
-    load_config::load(&file)
-        .map_err(|problems| Failure::new(format!("the configuration is not valid\n{problems}")))
+    load_config::load(&file).map_err(|problems| not_valid(&problems))
+}
+
+fn not_valid(problems: &Problems) -> Failure {
+    Failure::new(format!("the configuration is not valid\n{problems}"))
 }
 
 const USUAL: [&str; 2] = ["./doorward.yaml", "/etc/doorward/doorward.yaml"];

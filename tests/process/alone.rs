@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::setup::{PASSWORD, Said, Setup};
+use super::setup::{HOST, PASSWORD, Said, Setup};
 
 impl Setup {
     /// A file of htpasswd with so many people, each with the password of everybody here.
@@ -112,4 +112,17 @@ fn what_belongs_to_another_system_user_is_left_alone() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.notes.contains("belongs to system user 65534"), "{said:?}");
     assert!(said.notes.contains("run doorward as its owner"), "{said:?}");
+}
+
+#[test]
+fn a_configuration_whose_tests_fail_can_be_explained_and_not_used() {
+    let setup = Setup::with(
+        "tests: [{ as: stranger, get: 'http://crm.localhost:8080/', expect: refused }]",
+    );
+    let checked = setup.types(&["check"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.out.contains("`doorward explain` shows every step"), "{checked:?}");
+    let explained = setup.types(&["explain", "--url", &format!("http://{HOST}/")]);
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    assert!(explained.out.contains("requires"), "{explained:?}");
 }
