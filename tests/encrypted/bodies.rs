@@ -129,6 +129,35 @@ fn a_body_that_breaks_off_is_no_request_and_no_part_of_the_next(
     assert_eq!(asked, ["GET /open/next", "GET /open/next"]);
 }
 
+/// The refusal of an upload over HTTP/2 is followed by no reset as long as the visitor sends: curl 7.88
+/// would discard it.
+#[test]
+fn a_refused_upload_may_end_before_its_stream_does() {
+    let upstream = Exact::start(Bodies::Read);
+    let instance = before(&upstream);
+    let refused = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", HOST),
+        (":path", "/orders/upload"),
+        ("content-length", "100000"),
+    ];
+    // A machine that stands still for seconds sees the end of our patience.
+    let is_patient = (0..5).any(|_| {
+        let mut frames = Frames::to(&instance);
+        frames.sends(&frame(HEADERS, END_HEADERS, 1, &fields(&refused)));
+        frames.sends(&data(0, &[b'x'; 10_000]));
+        // 401 is Huffman-coded.
+        assert!(matches!(frames.fate(), Fate::Answered(_)));
+        assert!(frames.goes_on());
+        (0..9).for_each(|at| frames.sends(&data(u8::from(at == 8), &[b'x'; 10_000])));
+        assert!(frames.goes_on());
+        !frames.has_kept(RST_STREAM)
+    });
+    assert!(is_patient);
+    assert!(upstream.asked().is_empty());
+}
+
 /// A visitor who is answered before their body has ended may still end it, in whatever frames.
 #[rstest]
 #[case::empty(&[data(END_STREAM, b"")])]

@@ -185,6 +185,11 @@ impl Frames {
         }
     }
 
+    /// Whether a frame of this kind came while an answer to a ping was waited for.
+    pub(super) fn has_kept(&self, kind: u8) -> bool {
+        self.kept.iter().any(|frame| frame.kind == kind)
+    }
+
     /// Whether the connection goes on until `done`.
     fn goes_on_until(&mut self, done: impl Fn() -> bool) -> bool {
         while !done() {

@@ -120,9 +120,11 @@ async fn swallow_small_body(session: &mut Session) {
 }
 
 /// Keeps reading for a moment after an early answer: closing at once would reset the connection,
-/// and the visitor's kernel would discard the answer (RFC 9112 §9.6).
+/// and the visitor's kernel would discard the answer (RFC 9112 §9.6). Over HTTP/2, the stream would be
+/// reset at once (RFC 9113 §8.1), and curl 7.88 discards an answer that a reset follows closely.
 async fn linger(session: &mut Session) {
-    if !session.is_http2() && !session.as_mut().is_body_done() && !waits_to_be_told(session) {
+    let is_sending = session.is_http2() || !waits_to_be_told(session);
+    if is_sending && !session.as_mut().is_body_done() {
         session.set_total_drain_timeout(Some(LINGER));
         let _ = session.drain_request_body().await;
     }
