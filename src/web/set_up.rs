@@ -223,11 +223,16 @@ impl AppState {
         problem: Option<Problem>,
     ) -> Response {
         let authenticated = guest.authenticated.as_ref();
+        let mail_from = authenticated.and_then(|authenticated| {
+            let user = &authenticated.user.user;
+            user.mail_proves_from(self.env.set_up_proof(user), guest.caller.now)
+        });
         let page = pages::ProveFirst {
             frame: self.frame_for(guest),
             form: self.form(guest, return_to),
             what,
             by_mail: (owed == FirstFactorAsks::MailedCode).then(|| Self::mailed(guest)),
+            mail_from: mail_from.map(home::moment),
             is_demanded: authenticated.is_some_and(|authenticated| {
                 self.demanded_by(guest, authenticated, return_to).is_some()
             }),

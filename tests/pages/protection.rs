@@ -10,7 +10,7 @@ use doorward::web::pages::{
     html,
 };
 
-use super::{HOSTILE, LONG, RIGHT_TO_LEFT, challenge, form, frame, recovery_codes, scan};
+use super::{HOSTILE, LONG, RIGHT_TO_LEFT, challenge, form, frame, moment, recovery_codes, scan};
 
 pub(super) fn samples() -> Vec<(String, String)> {
     let mut pages = Vec::new();
@@ -46,6 +46,8 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("prove-first-mail-sent", html(&prove_first(sent, None)));
     add("prove-first-mail-again", html(&prove_first(again, Some(Problem::TooManyMails))));
     add("prove-first-link", html(&prove_first(None, None)));
+    let mail_from = Some(moment());
+    add("prove-first-link-or-later", html(&ProveFirst { mail_from, ..prove_first(None, None) }));
     let nobody_named = Frame { support: None, ..frame(Some("ada")) };
     let demanded = ProveFirst { is_demanded: true, frame: nobody_named, ..prove_first(None, None) };
     add("prove-first-link-demanded", html(&demanded));
@@ -136,7 +138,8 @@ fn change_email(
 
 pub(super) fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
     let (frame, form, what) = (frame(Some("ada")), form(), Proving::SetUp);
-    ProveFirst { frame, form, what, by_mail, is_demanded: false, problem }
+    let mail_from = None;
+    ProveFirst { frame, form, what, by_mail, mail_from, is_demanded: false, problem }
 }
 
 const fn instead(devices: usize) -> NewPlace {

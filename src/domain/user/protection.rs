@@ -261,6 +261,15 @@ impl User {
         }
     }
 
+    /// From when on a mailed code is enough for the first second factor, if only time is missing for
+    /// that.
+    pub fn mail_proves_from(&self, proof: SetUpProof, now: Timestamp) -> Option<Timestamp> {
+        let by_mail = proof == SetUpProof::Mail && self.email.is_some() && !self.awaits_a_link();
+        let set = [self.email_since, self.password_mailed].into_iter().flatten().max();
+        let settled = set.filter(|_| by_mail)?.plus(Self::MAIL_SETTLES);
+        (settled > now).then_some(settled)
+    }
+
     /// Whether setting up the first second factor requires a link from an administrator, because an
     /// operator has turned two-factor off.
     pub fn awaits_a_link(&self) -> bool {
@@ -690,7 +699,10 @@ mod tests {
         ada.set_password(hash());
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(2)), FirstFactorAsks::Link);
         let settled = NOW.plus(User::MAIL_SETTLES);
+        assert_eq!(ada.mail_proves_from(SetUpProof::Mail, later(2)), Some(settled));
+        assert_eq!(ada.mail_proves_from(SetUpProof::Link, later(2)), None);
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, settled), FirstFactorAsks::MailedCode);
+        assert_eq!(ada.mail_proves_from(SetUpProof::Mail, settled), None);
         ada.set_password_by_link(hash());
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(3)), FirstFactorAsks::MailedCode);
     }

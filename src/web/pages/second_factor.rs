@@ -146,6 +146,8 @@ pub struct ProveFirst {
     pub what: Proving,
     /// The mailed code; `None`: a link from an administrator is required.
     pub by_mail: Option<Mailed>,
+    /// From when on a mailed code is enough, if only time is missing for that.
+    pub mail_from: Option<Moment>,
     /// Whether no other page can be opened without a second factor.
     pub is_demanded: bool,
     /// The problem, if the form is shown again.
