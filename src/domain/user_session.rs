@@ -179,7 +179,7 @@ pub struct Limits {
 }
 
 impl UserSession {
-    /// How far `seen` may be behind.
+    /// How far `seen` may be behind, and a quarter of [`Limits::idle`] if that is less.
     pub const SEEN_EVERY: Duration = Duration::from_mins(1);
     /// How many hosts are remembered. The limit exists because sign-out puts all of their names
     /// into one URL.
@@ -223,9 +223,10 @@ impl UserSession {
         self.seen.plus(limits.idle).min(self.began.plus(limits.at_most))
     }
 
-    /// Whether `seen` is old enough to be updated.
-    pub fn is_worth_touching(&self, now: Timestamp) -> bool {
-        self.seen.plus(Self::SEEN_EVERY) <= now
+    /// Whether `seen` is old enough to be updated. A short `idle` needs it more often: a session must
+    /// not end while it is used.
+    pub fn is_worth_touching(&self, limits: Limits, now: Timestamp) -> bool {
+        self.seen.plus(Self::SEEN_EVERY.min(limits.idle / 4)) <= now
     }
 }
 
@@ -249,6 +250,15 @@ mod tests {
         let busy = UserSession { seen: at(86_000), ..user_session() };
         assert!(busy.is_alive(3, LIMITS, at(86_399)));
         assert!(!busy.is_alive(3, LIMITS, at(86_400)));
+    }
+
+    #[test]
+    fn a_use_is_saved_each_minute_and_more_often_for_sessions_that_end_soon() {
+        let session = UserSession::begin(UserId::from([1; 16]), 3, Seen::default(), at(0));
+        let short = Limits { idle: Duration::from_mins(1), ..LIMITS };
+        let worth = |limits, seconds| session.is_worth_touching(limits, at(seconds));
+        assert!(!worth(LIMITS, 59) && worth(LIMITS, 60));
+        assert!(!worth(short, 14) && worth(short, 15));
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub async fn admit_still(
                 return Ok(Still::Over);
             }
             until = expiry(env, app, session, &user_session, &person, now);
-            if used && user_session.is_worth_touching(now) {
+            if used && user_session.is_worth_touching(env.config.sessions, now) {
                 note_use(env, id, now);
             }
             Some(AuthenticatedRequest { user: person, ..authenticated.clone() }.visitor(
@@ -239,7 +239,7 @@ pub async fn authenticate(
     {
         return Ok(None);
     }
-    if user_session.is_worth_touching(now) {
+    if user_session.is_worth_touching(env.config.sessions, now) {
         note_use(env, id, now);
     }
     Ok(Some(AuthenticatedRequest { hash, session, user_session: id, user }))
@@ -248,9 +248,9 @@ pub async fn authenticate(
 /// Runs in the background. If saving fails, the user session may end earlier; the next use is saved
 /// again.
 fn note_use(env: &Env, id: UserSessionId, now: Timestamp) {
-    let store = Arc::clone(&env.store);
+    let (store, limits) = (Arc::clone(&env.store), env.config.sessions);
     tokio::spawn(request_id::carried(async move {
-        if let Err(error) = store.touch(id, now).await {
+        if let Err(error) = store.touch(id, limits, now).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot save when a user session was last used"

@@ -17,7 +17,7 @@ use crate::domain::provider::Account;
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserId};
-use crate::domain::user_session::{AtProvider, UserSession, UserSessionId};
+use crate::domain::user_session::{AtProvider, Limits, UserSession, UserSessionId};
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::Kind;
 use crate::unavailable::Unavailable;
@@ -262,11 +262,16 @@ impl Store {
     ///
     /// # Errors
     /// Like [`Store::update`].
-    pub async fn touch(&self, id: UserSessionId, now: Timestamp) -> Result<(), Unavailable> {
+    pub async fn touch(
+        &self,
+        id: UserSessionId,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
         let Ok(_turn) = self.touches.try_acquire() else { return Ok(()) };
         let read = self.read::<UserSession>(Kind::UserSession, id.as_bytes()).await?;
         let Some(user_session) =
-            read.value.clone().filter(|user_session| user_session.is_worth_touching(now))
+            read.value.clone().filter(|user_session| user_session.is_worth_touching(limits, now))
         else {
             return Ok(());
         };
