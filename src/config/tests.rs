@@ -383,10 +383,15 @@ fn plain_http_on_localhost_needs_no_leave() {
 
 #[test]
 fn a_file_with_a_piece_missing_is_valid_or_told_why_it_is_not() {
-    let lines: Vec<_> = EXAMPLE.split_inclusive('\n').collect();
+    // Most of the file are comments, where a cut shows nothing and costs as much.
+    let lines = EXAMPLE.lines().map(|line| line.split(" #").next().unwrap_or_default().trim_end());
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<String> = lines.map(|line| format!("{line}\n")).collect();
+    let example = lines.concat();
+    assert!(tree::read(&example, &mut Vec::new()).is_some() && example.len() > 1_000);
     let without =
         (0..lines.len()).map(|line| [&lines[..line], &lines[line + 1..]].concat().concat());
-    let cut = (0..EXAMPLE.len()).map(|end| EXAMPLE[..end].to_owned());
+    let cut = (0..example.len()).map(|end| example[..end].to_owned());
     for text in without.chain(cut) {
         if let Err(problems) = Config::read("doorward.yaml", &text) {
             assert!(!problems.problems.is_empty(), "{text}");
