@@ -117,6 +117,7 @@ impl Live {
             metrics.happened(REQUEST_REFUSED);
             told.refused(refusal, left_out);
         });
+        shows_countries(&env);
         let turn = tokio::sync::Mutex::default();
         Ok(Self { env: ArcSwap::from(env), sites, event_log, keeper: Mutex::default(), turn })
     }
@@ -252,6 +253,7 @@ impl Live {
         }
         self.sites.store(Arc::new(sites));
         env.metrics.keep_apps(env.config.apps.iter().map(|app| app.name.as_str()));
+        shows_countries(&env);
         self.env.store(env);
         let last = std::mem::replace(&mut *self.keeper.lock(), keeper);
         if let Some(keeper) = last {
@@ -259,6 +261,12 @@ impl Live {
         }
         Ok(reloaded)
     }
+}
+
+/// Shows the metrics of each country to which texts are sent.
+fn shows_countries(env: &Env) {
+    let accepted = env.config.sms.iter().flat_map(|sms| &sms.accepted.countries);
+    env.metrics.texts_to(accepted.map(ToString::to_string));
 }
 
 /// Opens the access log that `config` names.

@@ -221,6 +221,10 @@ pub enum Withheld {
 }
 
 impl Withheld {
+    /// All limits.
+    pub const ALL: [Self; 5] =
+        [Self::Lately, Self::Number, Self::Address, Self::Country, Self::Day];
+
     /// Its word in logs and metrics.
     pub const fn word(self) -> &'static str {
         match self {

@@ -29,6 +29,7 @@ use self::app::Apps;
 pub use self::app::{Durations, Verdicts};
 use self::timed::Timed;
 use crate::domain::event::What;
+use crate::domain::texts::Withheld;
 use crate::histogram::Histogram;
 use crate::unavailable;
 
@@ -550,6 +551,17 @@ impl Metrics {
         self.messages.get_or_create(&Outcome { outcome: Word(outcome) }).inc();
     }
 
+    /// Shows the counts of text messages to these countries from the start, so that the first one is
+    /// an increase.
+    pub fn texts_to(&self, countries: impl Iterator<Item = String>) {
+        let outcomes = TEXT_OUTCOMES.into_iter().chain(Withheld::ALL.map(Withheld::word));
+        for (country, outcome) in
+            countries.flat_map(|to| outcomes.clone().map(move |of| (to.clone(), of)))
+        {
+            drop(self.texts.get_or_create(&Texted { outcome: Word(outcome), country }));
+        }
+    }
+
     /// Counts a text message to a country of these two letters: `sent`, `refused` by the provider,
     /// `given-up`, or the limit that withheld it.
     pub fn texted(&self, outcome: &'static str, country: String) {
@@ -678,6 +690,8 @@ const LIMITS: [&str; 9] = [
 ];
 const SIGN_IN_LIMITS: [&str; 2] = ["sign_in_posts", "busy"];
 const MESSAGE_OUTCOMES: [&str; 5] = ["sent", "put-off", "refused", "given-up", "withheld"];
+/// What becomes of a text message that no limit withholds.
+const TEXT_OUTCOMES: [&str; 3] = ["sent", "refused", "given-up"];
 
 /// In microseconds. A hash takes about twenty milliseconds, on a busy machine much longer.
 const HASHING_BUCKETS: &[u64] =

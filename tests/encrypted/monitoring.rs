@@ -99,7 +99,9 @@ impl Exported {
     /// By one with TLS, before two applications.
     fn by_a_gateway() -> Self {
         let upstream = Upstream::start();
-        let instance = means::instance(&upstream, "");
+        let sms = "sms: { provider: http, url: 'http://127.0.0.1:9/', countries: [CH], form: { to: '{to}', \
+                   text: '{text}' } }";
+        let instance = means::instance(&upstream, sms);
         let asked = "GET /metrics HTTP/1.1\r\nHost: operators\r\nConnection: close\r\n\r\n";
         Self::of(&Wire::to(instance.operators).asks(asked).body)
     }
