@@ -40,7 +40,8 @@ fn every_kind_can_be_written_in_the_configuration() {
              require: {{ second_factor: {{ kinds: [{word}] }} }} }}]\ntests:\n  - as: {{ user: ada, \
              has: [{has}], shown: [password, {word}] }}\n    get: https://crm.example.com/pay/x\n    \
              expect: pass\nsms: {{ provider: http, url: 'https://sms.example.com/', form: {{ to: \
-             '{{to}}', text: '{{text}}' }}, countries: [CH] }}\n"
+             '{{to}}', text: '{{text}}' }}, countries: [CH] }}\nmail: {{ server: 'smtp.example.com:587', from: \
+             door@example.com }}\nsecond_factor: {{ email_codes: backup }}\n"
         );
         let config = Config::read("test.yaml", &text).unwrap_or_else(|why| panic!("{why:?}"));
         assert!(doorward::flow::trial::failed(&config, NOW).is_empty(), "{word}");

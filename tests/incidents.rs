@@ -10,7 +10,7 @@ const TABLE: &str = include_str!("incidents.md");
 const WIRE: &str = include_str!("wire.md");
 
 /// How many incidents we know of. A new one is added to the table first, and here.
-const KNOWN: usize = 95;
+const KNOWN: usize = 100;
 
 /// What brings the tests that are not there yet; a line goes when it has come.
 const TO_COME: &[&str] = &["the security page", "load", "mail"];

@@ -158,6 +158,7 @@ const PROOFS: Words = Words {
     names: &["mail", "link", "none"],
     also: &[("email", "mail"), ("e-mail", "mail"), ("nothing", "none"), ("admin", "link")],
 };
+const EMAIL_CODES: Words = Words { names: &["never", "backup"], also: &[("false", "never")] };
 const MAILBOXES: Words = Words { names: &["same", "separate"], also: &[] };
 const SIGN_OUT: Words = Words { names: &["here", "everywhere"], also: &[] };
 const PROVIDER_KINDS: Words = Words {
@@ -575,6 +576,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "kinds",
                 Kind::List(&Kind::Word(&HAS)),
                 "the kinds that people may set up; the first is offered first; default: all",
+            ),
+            key(
+                "email_codes",
+                Kind::Word(&EMAIL_CODES),
+                "backup: people with a phone may turn on codes by e-mail, for texts that do not arrive",
             ),
             key(
                 "security_keys",

@@ -94,7 +94,7 @@ impl Judge<'_> {
         if bound == Some(false) {
             self.refuse_rp_id(file);
         }
-        let kinds = self.kinds(file.second_factor.kinds.as_ref(), bound, file.sms.is_some());
+        let kinds = self.kinds(file, bound);
         self.check_asked_kinds(&kinds, bound, file.sms.is_some());
         let demands = self.demands(file, apps.as_deref().unwrap_or_default());
         let sessions = self.sessions(file);

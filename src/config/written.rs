@@ -398,9 +398,18 @@ pub(super) struct SecondFactor {
     pub(super) demanded_of: DemandedOf,
     pub(super) grace: Span,
     pub(super) kinds: Option<List<FactorKind>>,
+    pub(super) email_codes: EmailCodes,
     pub(super) security_keys: SecurityKeys,
     pub(super) totp: Totp,
     pub(super) recovery_codes: usize,
+}
+
+/// What codes by e-mail may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EmailCodes {
+    Never,
+    Backup,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -430,6 +439,7 @@ impl Default for SecondFactor {
             demanded_of: DemandedOf::default(),
             grace: Span::seconds(0),
             kinds: None,
+            email_codes: EmailCodes::Never,
             security_keys: SecurityKeys::default(),
             totp: Totp::default(),
             recovery_codes: 12,

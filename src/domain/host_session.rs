@@ -37,12 +37,15 @@ pub struct HostSession {
     /// void it.
     #[n(5)]
     pub sent: Option<Ceremony>,
+    /// The same for a code by e-mail: it voids no code by text message, and the other way round.
+    #[n(6)]
+    pub emailed: Option<Ceremony>,
 }
 
 impl HostSession {
     /// A session that starts with `proofs`.
     pub const fn begin(user: UserId, user_session: UserSessionId, proofs: Proofs) -> Self {
-        Self { user, user_session, proofs, ceremony: None, mailed: None, sent: None }
+        Self { user, user_session, proofs, ceremony: None, mailed: None, sent: None, emailed: None }
     }
 
     /// A copy of this session with one more proof, to be stored under a new id.
@@ -55,6 +58,7 @@ impl HostSession {
     pub const fn ceremony_of(&self, kind: Kind) -> Option<&Ceremony> {
         match kind {
             Kind::Sms => self.sent.as_ref(),
+            Kind::Email => self.emailed.as_ref(),
             Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => self.ceremony.as_ref(),
         }
     }
@@ -63,6 +67,7 @@ impl HostSession {
     pub fn begin_ceremony(&mut self, ceremony: Ceremony) {
         match ceremony.kind() {
             Kind::Sms => self.sent = Some(ceremony),
+            Kind::Email => self.emailed = Some(ceremony),
             Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => self.ceremony = Some(ceremony),
         }
     }
@@ -70,22 +75,25 @@ impl HostSession {
     /// This session without a challenge that is under way; a set-up goes on.
     #[must_use]
     pub fn without_challenge(self) -> Self {
-        let ceremony = self.ceremony.filter(|ceremony| !ceremony.is_challenge());
-        let sent = self.sent.filter(|ceremony| !ceremony.is_challenge());
-        Self { ceremony, sent, ..self }
+        let set_up = |one: Option<Ceremony>| one.filter(|ceremony| !ceremony.is_challenge());
+        let (ceremony, sent) = (set_up(self.ceremony), set_up(self.sent));
+        Self { ceremony, sent, emailed: set_up(self.emailed), ..self }
     }
 
-    /// This session after one more wrong code for this purpose.
+    /// This session after one more wrong code of this kind for this purpose.
     #[must_use]
-    pub fn with_one_more_wrong(self, purpose: Purpose) -> Self {
-        let sent = self.sent.map(|ceremony| ceremony.with_one_more_wrong(purpose));
-        Self { sent, ..self }
+    pub fn with_one_more_wrong(mut self, kind: Kind, purpose: Purpose) -> Self {
+        let waits = self.ceremony_of(kind).cloned();
+        if let Some(ceremony) = waits {
+            self.begin_ceremony(ceremony.with_one_more_wrong(purpose));
+        }
+        self
     }
 
     /// This session without a ceremony.
     #[must_use]
     pub fn without_ceremony(self) -> Self {
-        Self { ceremony: None, sent: None, ..self }
+        Self { ceremony: None, sent: None, emailed: None, ..self }
     }
 }
 

@@ -43,8 +43,10 @@ impl Failures {
     /// How long failed passwords are remembered after the last one.
     pub const FORGOTTEN_AFTER: Duration = Duration::from_hours(30 * 24);
 
-    const FIRST_WAIT: Duration = Duration::from_secs(30);
-    const LONGEST_WAIT: Duration = Duration::from_hours(1);
+    /// The wait after the last failure that is free; each further failure doubles it.
+    pub const FIRST_WAIT: Duration = Duration::from_secs(30);
+    /// The longest wait.
+    pub const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
     /// The number of failures in a row.
     pub fn count(&self) -> u32 {

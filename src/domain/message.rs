@@ -92,6 +92,12 @@ pub enum WhatFor {
     /// To set up a first security key, beside other factors.
     #[n(2)]
     AddKey,
+    /// To turn on codes by e-mail beside text messages.
+    #[n(3)]
+    BackUp,
+    /// To sign in instead of a text message.
+    #[n(4)]
+    SignIn,
 }
 
 impl Message {

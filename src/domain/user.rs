@@ -500,9 +500,10 @@ impl User {
     }
 
     /// The kinds of answers that this user can give at a challenge, the one used last first;
-    /// recovery codes come last.
+    /// recovery codes come last. Those that only back up another kind are not among them.
     pub fn kinds(&self) -> Vec<Kind> {
         let usable = self.factors.iter().filter(|factor| !factor.is_for_other_rp_id());
+        let usable = usable.filter(|factor| factor.kind().stands_alone());
         let mut factors: Vec<&Factor> = usable.collect();
         factors.sort_by_key(|factor| std::cmp::Reverse(factor.last_used()));
         let mut kinds = Vec::new();
@@ -691,6 +692,9 @@ impl User {
             return TurnedOn::Already;
         }
         let id = FactorId::random(rng);
+        if !begun.kind().stands_alone() {
+            return TurnedOn::Wrong;
+        }
         let Ok(mut factor) = begun.finish(id, answer, settings, now) else {
             return TurnedOn::Wrong;
         };

@@ -29,6 +29,8 @@ pub enum Submitted {
     SecurityKey(Assertion),
     /// A code from a text message.
     Texted(mailed::Code),
+    /// A code from an e-mail.
+    Emailed(mailed::Code),
     /// What should have come from a security key, but cannot be read.
     Unreadable,
 }
@@ -40,6 +42,7 @@ impl Submitted {
             Self::Answer(answer) => answer.kind(),
             Self::NewSecurityKey(_) | Self::SecurityKey(_) | Self::Unreadable => Kind::SecurityKey,
             Self::Texted(_) => Kind::Sms,
+            Self::Emailed(_) => Kind::Email,
         }
     }
 
@@ -49,7 +52,7 @@ impl Submitted {
         let waits = session.ceremony.as_ref().map(Ceremony::waits_for);
         let Some(Begun::SecurityKey(challenge)) = waits else { return false };
         match self {
-            Self::Answer(_) | Self::Unreadable | Self::Texted(_) => false,
+            Self::Answer(_) | Self::Unreadable | Self::Texted(_) | Self::Emailed(_) => false,
             Self::NewSecurityKey(sent) => names(&sent.client_data, challenge),
             Self::SecurityKey(sent) => names(&sent.client_data, challenge),
         }
@@ -57,7 +60,12 @@ impl Submitted {
 
     /// Whether a security key gave it, or should have.
     pub(super) const fn is_signed(&self) -> bool {
-        !matches!(self, Self::Answer(_) | Self::Texted(_))
+        !matches!(self, Self::Answer(_)) && !self.was_sent()
+    }
+
+    /// Whether it is a code that was sent.
+    pub(super) const fn was_sent(&self) -> bool {
+        matches!(self, Self::Texted(_) | Self::Emailed(_))
     }
 }
 
@@ -107,11 +115,17 @@ impl Env {
             let Some(Begun::Sms(texted)) = begun else { return Err(Rejection::Expired) };
             return Ok(Answer::Sms(texted.proves(code, now).cloned()));
         }
+        if let Submitted::Emailed(code) = submitted {
+            let Some(Begun::Email(emailed)) = begun else { return Err(Rejection::Expired) };
+            return Ok(Answer::Email(emailed.proves(code, now).cloned()));
+        }
         let Some(Begun::SecurityKey(challenge)) = begun else { return Err(Rejection::Expired) };
         let Some(party) = &self.config.relying_party else { return Err(Rejection::Wrong) };
         let verified = match submitted {
             Submitted::Answer(answer) => Ok(answer.clone()),
-            Submitted::Unreadable | Submitted::Texted(_) => Err(Forged("it cannot be read")),
+            Submitted::Unreadable | Submitted::Texted(_) | Submitted::Emailed(_) => {
+                Err(Forged("it cannot be read"))
+            }
             Submitted::NewSecurityKey(sent) => {
                 let new = self.security_keys.set_up(party, challenge, sent);
                 let new = new.and_then(|new| {
@@ -174,7 +188,7 @@ pub(super) fn used_up(tx: &mut Transaction, session: &HostSession, submitted: &S
     }
 }
 
-/// Counts a wrong code for the set-up of a phone, like every wrong code.
+/// Counts a wrong code for the set-up of a phone or a mailbox, like every wrong code.
 ///
 /// # Errors
 /// Why it is refused. It is told.
@@ -185,12 +199,16 @@ pub(super) fn counted_at_set_up(
     purpose: Purpose,
     answer: &Answer,
 ) -> Result<(), Rejection> {
-    let Answer::Sms(proved) = answer else { return Ok(()) };
+    let is_right = match answer {
+        Answer::Sms(proved) => proved.is_some(),
+        Answer::Email(proved) => proved.is_some(),
+        _ => return Ok(()),
+    };
     let browser = caller.known_to(&tx.user);
-    let refused = tx.user.answer_sent(proved.is_some(), browser, caller.now);
+    let refused = tx.user.answer_sent(is_right, browser, caller.now);
     if let Err(rejection) = refused {
         if rejection == Rejection::Wrong {
-            tx.session = Some(session.clone().with_one_more_wrong(purpose));
+            tx.session = Some(session.clone().with_one_more_wrong(answer.kind(), purpose));
         }
         tell_refused(caller, tx, browser, false, rejection);
     }

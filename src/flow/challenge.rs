@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::acting::Acting;
 use super::answer::{Submitted, counted};
 use super::caller::{Caller, Given, Next};
+use super::emailed;
 use super::env::Env;
 use super::host_session::{Fresh, in_session, rise};
 use super::refused::tell_refused;
@@ -113,6 +114,7 @@ fn shown(
 ) -> Result<Proof, Rejection> {
     let browser = caller.known_to(&tx.user);
     let asked = begun(session, Purpose::Challenge, answer.kind(), caller.now);
+    let asked = asked.filter(|begun| emailed::may_be_answered(env, &tx.user, begun, caller.now));
     if let Some(rejection) = no_guess(caller, tx, asked.as_ref(), answer) {
         return Err(rejection);
     }
@@ -134,7 +136,7 @@ pub(super) fn no_guess(
     asked: Option<&Begun>,
     answer: &Submitted,
 ) -> Option<Rejection> {
-    let nothing_was_sent = matches!(answer, Submitted::Texted(_)) && asked.is_none();
+    let nothing_was_sent = answer.was_sent() && asked.is_none();
     nothing_was_sent.then(|| {
         let closed = tx.user.answers_closed(caller.known_to(&tx.user), caller.now);
         closed.unwrap_or(Rejection::Expired)
@@ -153,8 +155,8 @@ pub(super) fn answered(
     if answer.answers(session) {
         tx.session = Some(session.clone().without_challenge());
     }
-    if matches!(answer, Submitted::Texted(_)) && rejection == Rejection::Wrong {
-        tx.session = Some(session.clone().with_one_more_wrong(purpose));
+    if answer.was_sent() && rejection == Rejection::Wrong {
+        tx.session = Some(session.clone().with_one_more_wrong(answer.kind(), purpose));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::acting::Acting;
 use super::answer::{Submitted, counted, counted_at_set_up, tell_forged, used_up};
 use super::caller::Given;
+use super::emailed::may_be_set_up;
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::next::owed_for_another;
 use super::set_up::{FirstFactor, begun, waiting};
@@ -95,6 +96,9 @@ pub async fn begin(
             if !tx.user.has_second_factor() || tx.user.frozen().is_some() {
                 return FirstFactor::None;
             }
+            if !may_back_up(acting, &tx.user, kind, place) {
+                return FirstFactor::None;
+            }
             match owed_for_another(env, &tx.user, kind, &session.proofs, caller.now) {
                 FirstFactorAsks::Nothing => {
                     FirstFactor::Waits(waiting(caller, tx, session, place.purpose(), &new))
@@ -104,6 +108,12 @@ pub async fn begin(
         },
     )
     .await
+}
+
+/// Whether a factor of this `kind` goes there: a backup only beside what it backs up.
+fn may_back_up(acting: Acting<'_>, user: &User, kind: Kind, place: Place) -> bool {
+    let Acting { env, caller, .. } = acting;
+    kind.stands_alone() || (place == Place::Beside && may_be_set_up(env, user, caller.now))
 }
 
 /// Whether this session has lately shown what no code is as strong as. Or else somebody who phished
@@ -141,7 +151,7 @@ pub async fn add(
         acting,
         || Adding::Over,
         |tx, session| {
-            if tx.user.frozen().is_some() {
+            if tx.user.frozen().is_some() || !may_back_up(acting, &tx.user, kind, place) {
                 return Adding::Off;
             }
             let owed = owed_for_another(env, &tx.user, kind, &session.proofs, caller.now);

@@ -15,6 +15,7 @@ pub mod connect;
 pub mod deliver;
 pub mod devices;
 pub mod email;
+pub mod emailed;
 pub mod enter;
 pub mod env;
 pub mod factors;

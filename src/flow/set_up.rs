@@ -67,7 +67,7 @@ pub enum SetUp {
 /// [`Unavailable`] if the store cannot be read or written.
 pub async fn begin(acting: Acting<'_>, kind: Kind) -> Result<FirstFactor, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.begins(kind) else { return Ok(FirstFactor::None) };
+    let Some(new) = env.begins_first(kind) else { return Ok(FirstFactor::None) };
     in_session(
         acting,
         || FirstFactor::None,
@@ -92,6 +92,11 @@ impl Env {
     pub(super) fn begins(&self, kind: Kind) -> Option<Begun> {
         let may = self.config.kinds.contains(&kind);
         may.then(|| self.rng.draw(|rng| Begun::random(kind, rng))).flatten()
+    }
+
+    /// The same of a first factor, which must be no mere backup.
+    fn begins_first(&self, kind: Kind) -> Option<Begun> {
+        self.begins(kind).filter(|begun| begun.kind().stands_alone())
     }
 }
 
@@ -134,7 +139,7 @@ pub async fn turn_on(
     trust_device: bool,
 ) -> Result<SetUp, Unavailable> {
     let Acting { env, caller, .. } = acting;
-    let Some(new) = env.begins(kind) else { return Ok(SetUp::Over) };
+    let Some(new) = env.begins_first(kind) else { return Ok(SetUp::Over) };
     let counted = match answer.map(|answer| counted(acting, answer)) {
         Some(Err(until)) => return Ok(SetUp::Waiting { until }),
         Some(Ok(counted)) => counted,

@@ -139,6 +139,8 @@ pub fn words(message: &Message, about: &About) -> Words {
                 WhatFor::SetUp => "set up two-factor",
                 WhatFor::ChangeEmail => "change your e-mail address",
                 WhatFor::AddKey => "set up a security key",
+                WhatFor::BackUp => "turn on codes by e-mail",
+                WhatFor::SignIn => "sign in, instead of a code by text message",
             };
             Words {
                 subject: format!("Your code for {site}"),
@@ -373,6 +375,8 @@ mod tests {
         all.push(Matter::Code { code: code(), what_for: WhatFor::SetUp });
         all.push(Matter::Code { code: code(), what_for: WhatFor::ChangeEmail });
         all.push(Matter::Code { code: code(), what_for: WhatFor::AddKey });
+        all.push(Matter::Code { code: code(), what_for: WhatFor::BackUp });
+        all.push(Matter::Code { code: code(), what_for: WhatFor::SignIn });
         all.push(Matter::ResetPassword { token: token() });
         all.push(Matter::VerifyEmail { token: token() });
         all.push(Matter::Trial);

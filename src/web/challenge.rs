@@ -5,8 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::sms::at_challenge;
-use super::factor::{options, part, problem};
+use super::factor::{email, options, part, problem, sms};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
@@ -18,6 +17,7 @@ use crate::domain::ceremony::Purpose;
 use crate::domain::factor::{Kind, Rejection};
 use crate::domain::user::User;
 use crate::flow::challenge::{Challenge, answer, ask};
+use crate::flow::emailed::is_offered;
 use crate::flow::{AuthenticatedRequest, Submitted};
 
 /// The fields.
@@ -103,9 +103,36 @@ fn first_kind(user: &User) -> Kind {
 }
 
 impl AppState {
+    /// The kinds of answers that this visitor can give now: those of the user, and a backup that is
+    /// offered. Recovery codes come last.
+    fn ways(&self, guest: &Guest, user: &User) -> Vec<Kind> {
+        let mut kinds = user.kinds();
+        let session = guest.authenticated.as_ref().map(|authenticated| &authenticated.session);
+        let now = guest.caller.now;
+        if session.is_some_and(|session| is_offered(&self.env, user, session, now)) {
+            let factors = kinds.iter().filter(|kind| kind.is_factor()).count();
+            kinds.insert(factors, Kind::Email);
+        }
+        kinds
+    }
+
+    /// The state of the code for this kind, if one is sent for it.
+    fn sent_at_challenge(&self, guest: &Guest, kind: Kind) -> Option<pages::Texted> {
+        let (authenticated, now) = (guest.authenticated.as_ref()?, guest.caller.now);
+        match kind {
+            Kind::Sms => {
+                let texted = sms::at_challenge(authenticated, Purpose::Challenge, now)?;
+                let mail_at = email::offered_later(&self.env, authenticated, now);
+                Some(pages::Texted { mail_at, ..texted })
+            }
+            Kind::Email => email::at_challenge(&self.env, authenticated, now),
+            Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => None,
+        }
+    }
+
     /// The kind that the visitor has chosen, if it can be of use, or else the first one that is.
     fn kind_asked(&self, guest: &Guest, place: &ReturnTo, user: &User, chosen: &str) -> Kind {
-        let kinds = user.kinds();
+        let kinds = self.ways(guest, user);
         let accepted = self.kinds_ahead(guest, place);
         // A recovery code signs the visitor in, even if it does not open that URL.
         let signs_in = self.standing(guest, place) == Standing::Outside;
@@ -135,9 +162,7 @@ pub(super) async fn page(
         }
         _ => None,
     };
-    let texted = guest.authenticated.as_ref();
-    let texted = texted.and_then(|one| at_challenge(one, Purpose::Challenge, guest.caller.now));
-    let has = user.map(User::kinds).unwrap_or_default();
+    let has = user.map(|user| state.ways(guest, user)).unwrap_or_default();
     let stands_in = |kind: &Kind| !kind.is_factor() && accepted.has(*kind);
     // Back from what only signs in, every factor is shown.
     let others = has.iter().filter(|other| **other != kind);
@@ -148,7 +173,7 @@ pub(super) async fn page(
         form: state.form(guest, return_to),
         part: part(kind),
         options,
-        texted: texted.filter(|_| kind == Kind::Sms),
+        texted: state.sent_at_challenge(guest, kind),
         others: others.map(|other| part(*other)).collect(),
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),

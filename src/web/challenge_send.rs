@@ -8,11 +8,11 @@ use super::app_state::AppState;
 use super::factor::sms;
 use super::form::{Form, Trouble};
 use super::guard::Guest;
-use super::texted::problem;
+use super::texted::{problem, problem_of_mail};
 use super::{challenge, headers, turn_off};
 use crate::domain::ceremony::Purpose;
 use crate::domain::factor::Kind;
-use crate::flow::texts::send;
+use crate::flow::{emailed, texts};
 
 /// The fields of the form at the challenge.
 #[derive(Deserialize, Default)]
@@ -20,6 +20,8 @@ use crate::flow::texts::send;
 pub(super) struct Typed {
     /// The page that the form is on; empty for the challenge.
     back: String,
+    /// The word of the kind; text messages if it is another.
+    kind: String,
 }
 
 pub(super) async fn submit(
@@ -32,21 +34,23 @@ pub(super) async fn submit(
         return Ok(headers::see_other(&return_to.through("sign-in")));
     };
     let turns_off = typed.back == sms::TURN_OFF;
+    // Nothing but a challenge takes a code by e-mail.
+    let by_mail = typed.kind == Kind::Email.word() && !turns_off;
+    let kind = if by_mail { Kind::Email } else { Kind::Sms };
     let purpose = if turns_off { Purpose::TurnOff } else { Purpose::Challenge };
     let why = if doubt.is_some() {
         doubt
     } else {
-        let acting = guest.acting(&state.env, authenticated);
-        problem(&send(acting, purpose, None).await?, guest.caller.now)
+        let (acting, now) = (guest.acting(&state.env, authenticated), guest.caller.now);
+        match kind {
+            Kind::Email => problem_of_mail(emailed::send(acting, purpose).await?, now),
+            _ => problem(&texts::send(acting, purpose, None).await?, now),
+        }
     };
     match (why, turns_off) {
         (Some(_), true) => turn_off::page(&state, &guest, Kind::Sms.word(), why).await,
-        (Some(_), false) => {
-            challenge::page(&state, &guest, &return_to, Kind::Sms, false, why).await
-        }
+        (Some(_), false) => challenge::page(&state, &guest, &return_to, kind, false, why).await,
         (None, true) => Ok(headers::see_other("/.doorward/security/turn-off?kind=sms")),
-        (None, false) => {
-            Ok(headers::see_other(&return_to.through_by("challenge", Kind::Sms.word())))
-        }
+        (None, false) => Ok(headers::see_other(&return_to.through_by("challenge", kind.word()))),
     }
 }

@@ -15,9 +15,9 @@ use super::pages::{self, NewPlace, Notice, Problem, Proving};
 use super::return_to::ReturnTo;
 use super::{headers, security, texted};
 use crate::domain::factor::{Factor, FactorId, FactorName, Kind};
-use crate::flow::AuthenticatedRequest;
 use crate::flow::factors::{Adding, Place, Removing, add, begin, keep, remove, rename};
 use crate::flow::set_up::FirstFactor;
+use crate::flow::{AuthenticatedRequest, emailed};
 
 /// The fields for a new factor.
 #[derive(Clone, Deserialize, Default)]
@@ -169,6 +169,14 @@ async fn submit(
             Err((_, None)) => Ok(headers::see_other(security::place().as_str())),
         };
     }
+    if kind == Kind::Email && !typed.text.is_empty() {
+        let acting = guest.acting(&state.env, &authenticated);
+        let sent = emailed::send(acting, put(place).purpose()).await?;
+        return match texted::problem_of_mail(sent, guest.caller.now) {
+            None => Ok(headers::see_other(&return_to.through_by(url(place), kind.word()))),
+            Some(problem) => again(problem).await,
+        };
+    }
     let wrong = Problem::Answer(words(kind).wrong);
     let Ok(answer) = (words(kind).read)(&typed.code) else { return again(wrong).await };
     let name = FactorName::parse(&typed.name);
@@ -221,7 +229,11 @@ async fn new_page(
         form: state.form(guest, return_to),
         place,
         kind,
-        kinds: if place == NewPlace::Phone { Vec::new() } else { choices(config) },
+        kinds: match place {
+            NewPlace::Phone => Vec::new(),
+            _ if !kind.stands_alone() => Vec::new(),
+            NewPlace::Beside | NewPlace::Instead { .. } => choices(config),
+        },
         words: words(kind),
         steps: steps(config, &authenticated.user, &begun, Some(place), shown.as_ref(), number),
         name: typed.name,

@@ -17,9 +17,10 @@ use crate::domain::agent::Agent;
 use crate::domain::demand::Demand;
 use crate::domain::device::TrustedDevice;
 use crate::domain::event::{Event, What};
-use crate::domain::factor::Factor;
+use crate::domain::factor::{Factor, Kind};
 use crate::domain::user::User;
 use crate::domain::user_session::{UserSession, UserSessionId};
+use crate::flow::emailed::may_be_set_up;
 use crate::flow::{AuthenticatedRequest, sessions};
 
 /// How many events are shown.
@@ -58,12 +59,14 @@ pub(super) async fn page(
         .iter()
         .any(|event| changes_factors(event.what) && guest.caller.now.within(JUST_NOW, event.at));
     let party = env.config.relying_party.as_ref().filter(|_| changed);
+    let may_add = |kind: &Kind| kind.stands_alone() && !user.has_most_of(*kind);
     let page = pages::Security {
         frame: state.frame_for(guest),
         form: state.form(guest, &place()),
         two_factor: state.protection(guest, authenticated),
         factors: user.factors().iter().map(listed_factor).collect(),
-        may_add: env.config.kinds.iter().any(|kind| !user.has_most_of(*kind)),
+        may_add: env.config.kinds.iter().any(may_add),
+        may_add_mailbox: user.mailbox().is_none() && may_be_set_up(env, user, guest.caller.now),
         codes_left: user.recovery_codes_left().map(pages::CodesLeft),
         devices: devices(guest, user),
         more_sessions: user_sessions.len().saturating_sub(LISTED),

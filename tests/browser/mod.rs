@@ -9,6 +9,7 @@ mod apart;
 pub(crate) mod chromium;
 pub(crate) mod codes;
 mod driver;
+mod emailed;
 mod hands;
 mod hosts;
 pub(crate) mod main_job;

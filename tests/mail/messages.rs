@@ -59,6 +59,8 @@ fn every_message_looks_like_the_others() {
         ("code-set-up", code(WhatFor::SetUp)),
         ("code-change-email", code(WhatFor::ChangeEmail)),
         ("code-add-key", code(WhatFor::AddKey)),
+        ("code-back-up", code(WhatFor::BackUp)),
+        ("code-sign-in", code(WhatFor::SignIn)),
         ("reset-password", Matter::ResetPassword { token: token() }),
         ("verify-email", Matter::VerifyEmail { token: token() }),
         ("trial", Matter::Trial),

@@ -2,6 +2,7 @@
 //!
 //! `cargo test --test suite pages:: -- --ignored` writes them all to `target/pages/`, to be looked at.
 
+mod emailed;
 mod protection;
 mod security_keys;
 mod texts;
@@ -372,6 +373,7 @@ fn securities() -> Vec<(&'static str, Security)> {
             .map(factor)
             .into(),
         may_add: false,
+        may_add_mailbox: false,
         devices: (0..10).map(|n| device("Firefox on Windows", n == 0)).collect(),
         sessions: (0..50).map(|n| session("A browser", n == 0)).collect(),
         more_sessions: 7,
@@ -430,6 +432,7 @@ fn security(called: &str) -> Security {
         two_factor: Protection::On { trusted_until: None, demanded: None },
         factors: factors.into_iter().map(factor).collect(),
         may_add: true,
+        may_add_mailbox: false,
         codes_left: Some(CodesLeft(12)),
         devices: vec![device("Firefox on Windows", false), device("Safari on iPhone", false)],
         sessions: vec![session("Chrome on Mac", true), session("Safari on iPhone", false)],

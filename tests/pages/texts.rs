@@ -59,6 +59,7 @@ pub(super) fn samples() -> Vec<(String, String)> {
         problem: None,
     };
     add("turn-off-text", html(&turn_off));
+    pages.extend(super::emailed::samples());
     pages
 }
 

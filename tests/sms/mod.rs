@@ -3,7 +3,9 @@
 
 mod challenge;
 mod command;
+mod emailed;
 mod guesses;
+mod guesses_a_day;
 mod limits;
 mod outbox;
 mod provider;

@@ -17,7 +17,7 @@ use doorward::domain::device::{BrowserId, DeviceId, Seen};
 use doorward::domain::digest::{Imported, Scheme};
 use doorward::domain::event::{Event, What, Whom};
 use doorward::domain::factor::aaguid::Aaguid;
-use doorward::domain::factor::code::Texted;
+use doorward::domain::factor::code::{Emailed, Texted};
 use doorward::domain::factor::security_key::{CredentialId, New, PublicKey, Shown, Transport};
 use doorward::domain::factor::totp::{Key, Skew};
 use doorward::domain::factor::{Answer, Begun, FactorId, FactorName, Kind, Rejection, Settings};
@@ -286,6 +286,26 @@ fn ada_with_phone() -> User {
     ada
 }
 
+/// The same who has turned codes by e-mail on, to which one was sent.
+fn ada_with_mailbox() -> User {
+    let mut ada = ada_with_phone();
+    let address = Email::parse("Ada@example.com").unwrap();
+    let (_, code) = MailedCode::random(&mut Counting(1), NOW);
+    let begun = Begun::Email(Emailed::sent(address.clone(), code));
+    ada.add_factor(begun, &Answer::Email(Some(address)), SETTINGS, &mut Counting(120), NOW);
+    assert!(ada.may_be_mailed_a_code(true, NOW));
+    ada
+}
+
+/// The messages that came later.
+fn posted_later() -> Vec<QueuedMessage> {
+    let code = |what_for| About::Code { code: Secret::from("012345".to_owned()), what_for };
+    let kinds = [code(WhatFor::AddKey), code(WhatFor::BackUp), code(WhatFor::SignIn)];
+    let first = posted().swap_remove(0);
+    let message = |about| Message { about, ..first.message.clone() };
+    kinds.map(|about| QueuedMessage { message: message(about), ..first.clone() }).into()
+}
+
 fn text(about: TextAbout) -> Text {
     Text { user: UserId::from([1; 16]), to: number(), about, written: NOW }
 }
@@ -366,6 +386,10 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
     let (_, code) = MailedCode::random(&mut Counting(1), NOW);
     let begun = Begun::Sms(Texted::sent(number(), code));
     texted.begin_ceremony(Ceremony::begin(ceremony::Purpose::First, begun, NOW));
+    let mut emailed = session();
+    let (_, code) = MailedCode::random(&mut Counting(1), NOW);
+    let begun = Begun::Email(Emailed::sent(Email::parse("Ada@example.com").unwrap(), code));
+    emailed.begin_ceremony(Ceremony::begin(ceremony::Purpose::Challenge, begun, NOW));
     let later = UserSession::begin(UserId::from([1; 16]), 7, seen(), NOW);
     let mut elsewhere = later.clone();
     elsewhere.reach("wiki.example.com");
@@ -401,6 +425,9 @@ fn records() -> Vec<(&'static str, Box<dyn Golden>)> {
         ("failures", Box::new(failures())),
         ("user-phone", Box::new(ada_with_phone())),
         ("session-texted", Box::new(texted)),
+        ("user-mailbox", Box::new(ada_with_mailbox())),
+        ("session-emailed", Box::new(emailed)),
+        ("posted-later", Box::new(posted_later())),
         ("text", Box::new(text(TextAbout::Code(Secret::from("012345".to_owned()))))),
         ("text-removed", Box::new(text(TextAbout::Removed))),
         ("text-ledger", Box::new(ledger())),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::problem::listed;
-use crate::config::written::{FactorKind, File, List, SecondFactor};
+use crate::config::written::{EmailCodes, FactorKind, File, SecondFactor};
 use crate::config::{AcceptedKeys, App, Origin, RelyingParty};
 use crate::domain::assurance::Kinds;
 use crate::domain::demand::Demands;
@@ -23,28 +23,51 @@ pub(super) fn settings(written: &SecondFactor) -> Settings {
 }
 
 impl Judge<'_> {
-    /// The kinds of factors that people may set up, as written or all. `bound`: whether the portal
-    /// can use security keys; `None` if the portal is not known. `texts`: whether texts can be sent.
-    pub(super) fn kinds(
-        &mut self,
-        written: Option<&List<FactorKind>>,
-        bound: Option<bool>,
-        texts: bool,
-    ) -> Vec<Kind> {
+    /// The kinds of factors that people may set up, as written or all, and codes by e-mail if they are
+    /// permitted. `bound`: whether the portal can use security keys; `None` if the portal is not known.
+    pub(super) fn kinds(&mut self, file: &File, bound: Option<bool>) -> Vec<Kind> {
+        let mut kinds = self.kinds_alone(file, bound);
+        if file.second_factor.email_codes == EmailCodes::Backup {
+            let what = match (kinds.contains(&Kind::Sms), file.mail.is_some()) {
+                (true, true) => {
+                    kinds.push(Kind::Email);
+                    return kinds;
+                }
+                (false, _) => {
+                    "codes by e-mail only back up those by text message, which nobody can set \
+                               up here"
+                }
+                (true, false) => "codes cannot be e-mailed: `mail` is not set",
+            };
+            let cure = "add `sms` and `mail`, and leave `sms` in `kinds`, or remove this key";
+            self.refuse("second_factor.email_codes", what, cure);
+        }
+        kinds
+    }
+
+    fn kinds_alone(&mut self, file: &File, bound: Option<bool>) -> Vec<Kind> {
         let at = "second_factor.kinds";
+        let (written, texts) = (file.second_factor.kinds.as_ref(), file.sms.is_some());
         let works = |kind: Kind| match kind {
             Kind::SecurityKey => bound != Some(false),
             Kind::Sms => texts,
             Kind::Totp | Kind::RecoveryCode => true,
+            Kind::Email => false,
         };
         let Some(written) = written else {
-            return Kind::all().filter(|kind| kind.is_factor() && works(*kind)).collect();
+            return Kind::all().filter(|kind| kind.stands_alone() && works(*kind)).collect();
         };
         if written.is_empty() {
             self.refuse_empty(at, "name kinds, such as `totp`, or remove the key for all");
         }
         let mut kinds: Vec<Kind> = Vec::new();
         for (at, FactorKind(kind)) in items(at, written) {
+            if *kind == Kind::Email {
+                let what = "codes by e-mail cannot be set up alone: they only back up those by text \
+                            message";
+                self.refuse(&at, what, "remove this kind, and write `email_codes: backup`");
+                continue;
+            }
             if !works(*kind) && *kind == Kind::Sms {
                 let what = "codes cannot be texted: `sms` is not set";
                 self.refuse(&at, what, "add `sms`, or remove this kind");
@@ -153,6 +176,9 @@ impl Judge<'_> {
                 let what = "nobody can satisfy this: browsers let a page use security keys only if \
                             the portal's host has a name (not an address) and is reached by https";
                 self.refuse(&at, what, "give the portal such a host, or name other kinds");
+            } else if asked == Kinds::only(Kind::Email) {
+                let what = "nobody can satisfy this: `second_factor.email_codes` is not `backup`";
+                self.refuse(&at, what, "write `email_codes: backup` there, or name other kinds");
             } else if !texts && asked.has(Kind::Sms) {
                 let what =
                     "nobody can satisfy this: codes cannot be texted, because `sms` is not set";

@@ -1,12 +1,15 @@
-//! Codes that are sent to a phone by text message.
+//! Codes that are sent to a phone by text message, or to a mailbox.
 //!
-//! Six digits, valid for ten minutes, bound to the user, the session, the purpose and the number; a
-//! new code voids the old one, and so do five wrong ones. Only a digest is stored.
+//! Six digits, valid for ten minutes, bound to the user, the session, the purpose, the kind and the
+//! recipient; a new code voids the old one, and so do five wrong ones. Only a digest is stored.
+
+use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
 use super::{Kind, News, Row, Told};
 use crate::domain::mailed::{Code, MailedCode};
+use crate::domain::name::Email;
 use crate::domain::phone::Number;
 use crate::domain::time::Timestamp;
 
@@ -19,6 +22,7 @@ pub const SMS: Row = Row {
     amr: "sms",
     amr_of_copies: "sms",
     at_most: 1,
+    backs_up: None,
     can_be_guessed: true,
     resists_phishing: false,
     told: Told {
@@ -64,6 +68,66 @@ pub const SMS: Row = Row {
     },
 };
 
+/// Codes by e-mail in the table of factors. They only stand beside text messages: a mailbox often opens
+/// with the password that they are to protect (NIST SP 800-63B-4 §3.1.3.1 accepts none).
+pub const EMAIL: Row = Row {
+    kind: Kind::Email,
+    word: "email",
+    also: &["mail", "e-mail", "email-code"],
+    name: "e-mail code",
+    amr: "email",
+    amr_of_copies: "email",
+    at_most: 1,
+    backs_up: Some(Kind::Sms),
+    can_be_guessed: true,
+    resists_phishing: false,
+    told: Told {
+        shown: News {
+            event: "email-code-shown",
+            logged: "code from an e-mail accepted",
+            read: "You signed in with a code from an e-mail instead of a text message.",
+            mailed: Some((
+                "a code from an e-mail was used to sign in",
+                "A code from an e-mail was used to sign in, instead of a text message.",
+            )),
+        },
+        added: News {
+            event: "email-codes-added",
+            logged: "e-mail codes turned on",
+            read: "You turned on codes by e-mail.",
+            mailed: Some((
+                "codes by e-mail were turned on",
+                "Codes by e-mail were turned on. If a text message does not arrive, a code can be sent \
+                 to this address.",
+            )),
+        },
+        replaced: News {
+            event: "email-codes-replaced",
+            logged: "factors replaced with e-mail codes",
+            read: "You replaced your second factor with codes by e-mail.",
+            mailed: Some((
+                "your second factor was replaced",
+                "Your second factor was replaced with codes by e-mail.",
+            )),
+        },
+        removed: News {
+            event: "email-codes-removed",
+            logged: "e-mail codes turned off",
+            read: "You turned off codes by e-mail.",
+            mailed: Some((
+                "codes by e-mail were turned off",
+                "Codes by e-mail were turned off. Only the phone gets codes now.",
+            )),
+        },
+        renamed: News {
+            event: "email-codes-renamed",
+            logged: "e-mail codes renamed",
+            read: "You renamed the mailbox that gets codes.",
+            mailed: None,
+        },
+    },
+};
+
 /// A phone to which a code was sent that somebody entered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
@@ -81,35 +145,91 @@ impl Phone {
     }
 }
 
-/// A set-up or a challenge by text message: where the code goes, once that is known, and the code,
-/// once it was sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Texted {
+/// A mailbox to which a code was sent that somebody entered, and the times of the codes of the last day.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Mailbox {
     #[n(0)]
-    number: Option<Number>,
+    address: Email,
+    #[n(1)]
+    sent: Vec<Timestamp>,
+}
+
+impl Mailbox {
+    /// How many codes are sent in an hour and in a day: to any browser, and to known ones, for which
+    /// some are kept. Whoever stole the password must not use up those of the owner.
+    pub const AT_MOST: [[usize; 2]; 2] = [[4, 7], [5, 10]];
+
+    /// The mailbox with this address.
+    pub const fn new(address: Email) -> Self {
+        Self { address, sent: Vec::new() }
+    }
+
+    /// Its address.
+    pub const fn address(&self) -> &Email {
+        &self.address
+    }
+
+    /// Counts one more code. Returns whether it may be sent.
+    pub fn may_be_sent(&mut self, is_known: bool, now: Timestamp) -> bool {
+        let lately = |hours, at: &Timestamp| now.within(Duration::from_hours(hours), *at);
+        self.sent.retain(|at| lately(24, at));
+        let [hour, day] = Self::AT_MOST[usize::from(is_known)];
+        let this_hour = self.sent.iter().filter(|at| lately(1, at)).count();
+        let may = this_hour < hour && self.sent.len() < day;
+        if may {
+            self.sent.push(now);
+        }
+        may
+    }
+}
+
+/// A set-up or a challenge by text message.
+pub type Texted = SentCode<Number>;
+
+/// A set-up or a challenge by e-mail.
+pub type Emailed = SentCode<Email>;
+
+/// A set-up or a challenge by a code: where it goes, once that is known, and the code, once it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SentCode<To> {
+    #[n(0)]
+    to: Option<To>,
     #[n(1)]
     code: Option<MailedCode>,
     #[n(2)]
     wrong: u8,
 }
 
+impl<To> Default for SentCode<To> {
+    fn default() -> Self {
+        Self { to: None, code: None, wrong: 0 }
+    }
+}
+
 impl Texted {
+    /// The number to which the last code was sent.
+    pub const fn number(&self) -> Option<&Number> {
+        self.to.as_ref()
+    }
+}
+
+impl<To> SentCode<To> {
     /// How many wrong codes void the right one.
     pub const WRONG_AT_MOST: u8 = 5;
 
-    /// No code yet; it would go to `number`.
-    pub const fn to(number: Number) -> Self {
-        Self { number: Some(number), code: None, wrong: 0 }
+    /// No code yet; it would go to this recipient.
+    pub const fn to(to: To) -> Self {
+        Self { to: Some(to), code: None, wrong: 0 }
     }
 
-    /// A code on its way to `number`.
-    pub const fn sent(number: Number, code: MailedCode) -> Self {
-        Self { number: Some(number), code: Some(code), wrong: 0 }
+    /// A code on its way to this recipient.
+    pub const fn sent(to: To, code: MailedCode) -> Self {
+        Self { to: Some(to), code: Some(code), wrong: 0 }
     }
 
-    /// The number to which the last code was sent.
-    pub const fn number(&self) -> Option<&Number> {
-        self.number.as_ref()
+    /// The recipient of the last code.
+    pub const fn recipient(&self) -> Option<&To> {
+        self.to.as_ref()
     }
 
     /// Whether there is a code to enter.
@@ -122,10 +242,10 @@ impl Texted {
         self.code.as_ref().map(MailedCode::again)
     }
 
-    /// The number to which `code` was sent, if it is right and still valid. Constant time in `code`.
-    pub fn proves(&self, code: &Code, now: Timestamp) -> Option<&Number> {
+    /// The recipient to whom `code` was sent, if it is right and still valid. Constant time in `code`.
+    pub fn proves(&self, code: &Code, now: Timestamp) -> Option<&To> {
         let right = self.code.as_ref().is_some_and(|sent| sent.is(code, now));
-        self.number.as_ref().filter(|_| right && self.wrong < Self::WRONG_AT_MOST)
+        self.to.as_ref().filter(|_| right && self.wrong < Self::WRONG_AT_MOST)
     }
 
     /// The same after one more wrong code.
@@ -174,5 +294,19 @@ mod tests {
         assert_eq!(texted.proves(&code, NOW), None);
         assert!(!texted.is_waiting(NOW));
         assert_eq!(texted.again(), Some(NOW.plus(Duration::from_mins(1))));
+    }
+
+    #[test]
+    fn a_mailbox_gets_five_codes_an_hour_and_ten_a_day_some_of_them_for_known_browsers_only() {
+        let minute = |minutes| NOW.plus(Duration::from_mins(minutes));
+        let mut mailbox = Mailbox::new(Email::parse("ada@example.com").unwrap());
+        let mut times = |is_known, minutes: std::ops::Range<u64>| {
+            minutes.filter(|at| mailbox.may_be_sent(is_known, minute(*at))).count()
+        };
+        assert_eq!(times(false, 0..50), 4);
+        assert_eq!(times(true, 50..60), 1);
+        assert_eq!(times(false, 62..1_400), 2, "seven a day are for any browser");
+        assert_eq!(times(true, 1_400..1_430), 3);
+        assert_eq!(times(false, 1_430..1_440), 0);
     }
 }

@@ -43,6 +43,9 @@ pub enum Kind {
     /// Codes in text messages.
     #[n(3)]
     Sms,
+    /// Codes in e-mails, which only stand in for those in text messages.
+    #[n(4)]
+    Email,
 }
 
 /// What there is to know of a kind.
@@ -62,6 +65,8 @@ pub struct Row {
     pub amr_of_copies: &'static str,
     /// How many factors of this kind a user may have; 0 if it only stands in for a factor.
     pub at_most: usize,
+    /// The kind beside which alone it may be set up, and in whose place it is offered.
+    pub backs_up: Option<Kind>,
     /// Whether somebody could guess an answer. If so, wrong ones are counted, and a wait or a lock
     /// refuses right ones, too.
     pub can_be_guessed: bool,
@@ -100,7 +105,7 @@ pub struct News {
 }
 
 /// The table: a row for each kind, in the order of [`Kind`].
-pub static KINDS: [Row; 4] = [totp::ROW, recovery::ROW, security_key::ROW, code::SMS];
+pub static KINDS: [Row; 5] = [totp::ROW, recovery::ROW, security_key::ROW, code::SMS, code::EMAIL];
 
 impl Kind {
     /// The row of this kind.
@@ -123,6 +128,11 @@ impl Kind {
     /// Whether a user can set one up. A recovery code only stands in for one.
     pub const fn is_factor(self) -> bool {
         self.row().at_most > 0
+    }
+
+    /// Whether it is a factor in its own right, not only a backup of another kind.
+    pub const fn stands_alone(self) -> bool {
+        self.is_factor() && self.row().backs_up.is_none()
     }
 
     /// All kinds.
@@ -213,6 +223,9 @@ pub enum Is {
     /// A phone that gets text messages.
     #[n(2)]
     Sms(#[n(0)] code::Phone),
+    /// A mailbox that gets codes.
+    #[n(3)]
+    Email(#[n(0)] code::Mailbox),
 }
 
 /// What the set-up of a factor, or a challenge, has begun with: it waits for a right answer.
@@ -227,6 +240,9 @@ pub enum Begun {
     /// Where a code goes as a text message, and the code once it was sent.
     #[n(2)]
     Sms(#[n(0)] code::Texted),
+    /// The same for an e-mail.
+    #[n(3)]
+    Email(#[n(0)] code::Emailed),
 }
 
 /// What a visitor gives as a second factor, or instead of one. Those of security keys are verified.
@@ -242,6 +258,8 @@ pub enum Answer {
     SecurityKey(security_key::Shown),
     /// A code from a text message: the number to which it was sent, if it is right.
     Sms(Option<Number>),
+    /// A code from an e-mail: the address to which it was sent, if it is right.
+    Email(Option<super::name::Email>),
 }
 
 /// The settings of all kinds.
@@ -261,14 +279,15 @@ impl Begun {
             Kind::RecoveryCode => None,
             Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
             Kind::Sms => Some(Self::Sms(code::Texted::default())),
+            Kind::Email => Some(Self::Email(code::Emailed::default())),
         }
     }
 
     /// Begins a challenge by this kind; `None` if its answers need nothing that has begun, or the
-    /// visitor must ask for it: a page that is only opened sends no text.
+    /// visitor must ask for it: a page that is only opened sends no code.
     pub fn challenge(kind: Kind, rng: &mut dyn CryptoRng) -> Option<Self> {
         match kind {
-            Kind::Totp | Kind::RecoveryCode | Kind::Sms => None,
+            Kind::Totp | Kind::RecoveryCode | Kind::Sms | Kind::Email => None,
             Kind::SecurityKey => Some(Self::SecurityKey(security_key::Challenge::random(rng))),
         }
     }
@@ -279,6 +298,7 @@ impl Begun {
             Self::Totp(_) => Kind::Totp,
             Self::SecurityKey(_) => Kind::SecurityKey,
             Self::Sms(_) => Kind::Sms,
+            Self::Email(_) => Kind::Email,
         }
     }
 
@@ -287,7 +307,7 @@ impl Begun {
         match self {
             Self::Totp(_) => Duration::from_mins(15),
             Self::SecurityKey(_) => Duration::from_mins(5),
-            Self::Sms(_) => MailedCode::LASTS,
+            Self::Sms(_) | Self::Email(_) => MailedCode::LASTS,
         }
     }
 
@@ -296,7 +316,7 @@ impl Begun {
     /// loaded again and again does not write a record each time.
     pub const fn is_kept_for(&self) -> Duration {
         match self {
-            Self::Totp(_) | Self::Sms(_) => self.lasts(),
+            Self::Totp(_) | Self::Sms(_) | Self::Email(_) => self.lasts(),
             Self::SecurityKey(_) => Duration::from_mins(1),
         }
     }
@@ -306,6 +326,7 @@ impl Begun {
     pub fn with_one_more_wrong(self) -> Self {
         match self {
             Self::Sms(texted) => Self::Sms(texted.with_one_more_wrong()),
+            Self::Email(emailed) => Self::Email(emailed.with_one_more_wrong()),
             begun @ (Self::Totp(_) | Self::SecurityKey(_)) => begun,
         }
     }
@@ -329,7 +350,10 @@ impl Begun {
                 Is::SecurityKey(security_key::SecurityKey::set_up(new, now))
             }
             (Self::Sms(_), Answer::Sms(Some(number))) => Is::Sms(code::Phone::new(number.clone())),
-            (Self::Totp(_) | Self::SecurityKey(_) | Self::Sms(_), _) => {
+            (Self::Email(_), Answer::Email(Some(address))) => {
+                Is::Email(code::Mailbox::new(address.clone()))
+            }
+            (Self::Totp(_) | Self::SecurityKey(_) | Self::Sms(_) | Self::Email(_), _) => {
                 return Err(Rejection::Wrong);
             }
         };
@@ -349,6 +373,7 @@ impl Factor {
             Is::Totp(_) => Kind::Totp,
             Is::SecurityKey(_) => Kind::SecurityKey,
             Is::Sms(_) => Kind::Sms,
+            Is::Email(_) => Kind::Email,
         }
     }
 
@@ -356,7 +381,7 @@ impl Factor {
     pub const fn security_key(&self) -> Option<&security_key::SecurityKey> {
         match &self.is {
             Is::SecurityKey(key) => Some(key),
-            Is::Totp(_) | Is::Sms(_) => None,
+            Is::Totp(_) | Is::Sms(_) | Is::Email(_) => None,
         }
     }
 
@@ -364,7 +389,23 @@ impl Factor {
     pub const fn phone(&self) -> Option<&Number> {
         match &self.is {
             Is::Sms(phone) => Some(phone.number()),
-            Is::Totp(_) | Is::SecurityKey(_) => None,
+            Is::Totp(_) | Is::SecurityKey(_) | Is::Email(_) => None,
+        }
+    }
+
+    /// The mailbox, if it gets codes.
+    pub const fn mailbox(&self) -> Option<&code::Mailbox> {
+        match &self.is {
+            Is::Email(mailbox) => Some(mailbox),
+            Is::Totp(_) | Is::SecurityKey(_) | Is::Sms(_) => None,
+        }
+    }
+
+    /// The same, to count a code.
+    pub(super) const fn mailbox_mut(&mut self) -> Option<&mut code::Mailbox> {
+        match &mut self.is {
+            Is::Email(mailbox) => Some(mailbox),
+            Is::Totp(_) | Is::SecurityKey(_) | Is::Sms(_) => None,
         }
     }
 
@@ -397,7 +438,7 @@ impl Factor {
     pub(super) fn note_rp_id(&mut self, in_use: Option<&str>) -> bool {
         match &mut self.is {
             Is::SecurityKey(key) => key.note_rp_id(in_use),
-            Is::Totp(_) | Is::Sms(_) => false,
+            Is::Totp(_) | Is::Sms(_) | Is::Email(_) => false,
         }
     }
 
@@ -417,7 +458,7 @@ impl Factor {
     pub(super) fn keep(&mut self, now: Timestamp) -> bool {
         match &mut self.is {
             Is::SecurityKey(key) => key.keep(now),
-            Is::Totp(_) | Is::Sms(_) => false,
+            Is::Totp(_) | Is::Sms(_) | Is::Email(_) => false,
         }
     }
 
@@ -429,7 +470,7 @@ impl Factor {
                 key.count_from(now);
                 true
             }
-            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) => false,
+            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) | Is::Email(_) => false,
         }
     }
 
@@ -467,7 +508,10 @@ impl Factor {
                 key.check(shown, now)?;
             }
             (Is::Sms(phone), Answer::Sms(Some(number))) if phone.number() == number => {}
-            (Is::Totp(_) | Is::SecurityKey(_) | Is::Sms(_), _) => return Err(Rejection::Wrong),
+            (Is::Email(mailbox), Answer::Email(Some(address))) if mailbox.address() == address => {}
+            (Is::Totp(_) | Is::SecurityKey(_) | Is::Sms(_) | Is::Email(_), _) => {
+                return Err(Rejection::Wrong);
+            }
         }
         self.last_used = now;
         Ok(())
@@ -486,7 +530,9 @@ impl Factor {
     ) -> Result<(), Rejection> {
         match &mut self.is {
             Is::SecurityKey(key) if shown.factor == self.id => key.sign_in(shown, asked, now)?,
-            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) => return Err(Rejection::Wrong),
+            Is::SecurityKey(_) | Is::Totp(_) | Is::Sms(_) | Is::Email(_) => {
+                return Err(Rejection::Wrong);
+            }
         }
         self.last_used = now;
         Ok(())
@@ -497,7 +543,7 @@ impl Factor {
         match &mut self.is {
             Is::Totp(totp) => totp.void(settings.skew, now),
             // What it was asked, or sent, ended with the sessions.
-            Is::SecurityKey(_) | Is::Sms(_) => {}
+            Is::SecurityKey(_) | Is::Sms(_) | Is::Email(_) => {}
         }
     }
 }
@@ -510,6 +556,7 @@ impl Answer {
             Self::RecoveryCode(_) => Kind::RecoveryCode,
             Self::NewSecurityKey(_) | Self::SecurityKey(_) => Kind::SecurityKey,
             Self::Sms(_) => Kind::Sms,
+            Self::Email(_) => Kind::Email,
         }
     }
 }

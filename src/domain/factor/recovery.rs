@@ -23,6 +23,7 @@ pub const ROW: Row = Row {
     amr: "recovery-code",
     amr_of_copies: "recovery-code",
     at_most: 0,
+    backs_up: None,
     can_be_guessed: false,
     resists_phishing: false,
     told: Told {

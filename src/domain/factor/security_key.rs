@@ -24,6 +24,7 @@ pub const ROW: Row = Row {
     amr: "hwk",
     amr_of_copies: "swk",
     at_most: 20,
+    backs_up: None,
     can_be_guessed: false,
     resists_phishing: true,
     told: Told {

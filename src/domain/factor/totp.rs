@@ -23,6 +23,7 @@ pub const ROW: Row = Row {
     amr: "otp",
     amr_of_copies: "otp",
     at_most: 5,
+    backs_up: None,
     can_be_guessed: true,
     resists_phishing: false,
     told: Told {

@@ -94,6 +94,7 @@ impl User {
             if written(&before.1) != written(&self.email) {
                 self.void_mailed_links();
             }
+            self.remove_stale_backups();
         }
         if let Some(groups) = &change.groups {
             self.groups.clone_from(groups);

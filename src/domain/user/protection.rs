@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use super::User;
 use crate::domain::assurance::Proof;
 use crate::domain::device::{BrowserId, DeviceId};
+use crate::domain::factor::code::Mailbox;
 use crate::domain::factor::recovery::RecoveryCodes;
 use crate::domain::factor::{
     Answer, Begun, Factor, FactorId, FactorName, Kind, Rejection, Settings,
@@ -29,7 +30,8 @@ pub enum Another {
     Wrong,
     /// The user already has the maximum number of this kind.
     TooMany,
-    /// Two-factor is off, so there is nothing to add to.
+    /// Two-factor is off, or by other kinds than the one that this only backs up, so there is nothing
+    /// to add to.
     Off,
 }
 
@@ -79,6 +81,9 @@ impl User {
         if !self.has_second_factor() {
             return Another::Off;
         }
+        if begun.kind().row().backs_up.is_some_and(|kind| !self.has(kind)) {
+            return Another::Off;
+        }
         let changes = begun.kind() == Kind::Sms;
         if self.has_most_of(begun.kind()) && !changes {
             return Another::TooMany;
@@ -98,6 +103,36 @@ impl User {
         Another::Added(id)
     }
 
+    /// Whether the user has a factor of this kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.factors.iter().any(|factor| factor.kind() == kind)
+    }
+
+    /// Removes backups of factors that are gone, and a mailbox that is no longer that of the user.
+    pub(super) fn remove_stale_backups(&mut self) {
+        let is_stale = |factor: &Factor| {
+            let backs_up = factor.kind().row().backs_up;
+            let address = factor.mailbox().map(Mailbox::address);
+            backs_up.is_some_and(|kind| !self.has(kind))
+                || address.is_some_and(|address| self.email.as_ref() != Some(address))
+        };
+        let stale: Vec<FactorId> =
+            self.factors.iter().filter(|factor| is_stale(factor)).map(Factor::id).collect();
+        self.factors.retain(|factor| !stale.contains(&factor.id()));
+        self.devices.retain(|device| !stale.iter().any(|id| device.rests_on(*id)));
+    }
+
+    /// The mailbox that gets codes.
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        self.factors.iter().find_map(Factor::mailbox)
+    }
+
+    /// Counts one more code by e-mail. Returns whether it may be sent.
+    pub fn may_be_mailed_a_code(&mut self, is_known: bool, now: Timestamp) -> bool {
+        let mut mailboxes = self.factors.iter_mut().filter_map(Factor::mailbox_mut);
+        mailboxes.next().is_some_and(|mailbox| mailbox.may_be_sent(is_known, now))
+    }
+
     /// The phones that get text messages.
     pub fn phones(&self) -> impl Iterator<Item = &Factor> {
         self.factors.iter().filter(|factor| factor.phone().is_some())
@@ -114,7 +149,7 @@ impl User {
         rng: &mut dyn CryptoRng,
         now: Timestamp,
     ) -> Another {
-        if !self.has_second_factor() {
+        if !self.has_second_factor() || !begun.kind().stands_alone() {
             return Another::Off;
         }
         let id = FactorId::random(rng);
@@ -151,13 +186,15 @@ impl User {
         }
         self.factors.retain(|factor| factor.id() != id);
         self.devices.retain(|device| !device.rests_on(id));
+        self.remove_stale_backups();
         self.end_sessions();
         Some(kind)
     }
 
-    /// Whether another factor than this one is sound.
+    /// Whether another factor than this one is sound, and no mere backup.
     pub fn may_remove_factor(&self, id: FactorId) -> bool {
-        self.factors.iter().any(|other| other.id() != id && other.is_sound())
+        let stays = |other: &Factor| other.id() != id && other.kind().stands_alone();
+        self.factors.iter().any(|other| stays(other) && other.is_sound())
     }
 
     /// Notes the RP ID that is in use now, for which a security key must be made; `None`: none can be
@@ -251,12 +288,9 @@ impl User {
         if self.awaits_a_link() {
             return FirstFactorAsks::Link;
         }
-        let settled =
-            |at: Option<Timestamp>| at.is_none_or(|at| at.plus(Self::MAIL_SETTLES) <= now);
-        let proves = settled(self.email_since) && settled(self.password_mailed);
         match proof {
             SetUpProof::None => FirstFactorAsks::Nothing,
-            SetUpProof::Mail if self.email.is_some() && proves => FirstFactorAsks::MailedCode,
+            SetUpProof::Mail if self.mail_proves(now) => FirstFactorAsks::MailedCode,
             SetUpProof::Mail | SetUpProof::Link => FirstFactorAsks::Link,
         }
     }
@@ -268,6 +302,14 @@ impl User {
         let set = [self.email_since, self.password_mailed].into_iter().flatten().max();
         let settled = set.filter(|_| by_mail)?.plus(Self::MAIL_SETTLES);
         (settled > now).then_some(settled)
+    }
+
+    /// Whether a code that is mailed to this user proves something: there is an address, the user has
+    /// not changed it recently, and the password was not set by mail recently.
+    pub fn mail_proves(&self, now: Timestamp) -> bool {
+        let settled =
+            |at: Option<Timestamp>| at.is_none_or(|at| at.plus(Self::MAIL_SETTLES) <= now);
+        self.email.is_some() && settled(self.email_since) && settled(self.password_mailed)
     }
 
     /// Whether setting up the first second factor requires a link from an administrator, because an
@@ -434,6 +476,7 @@ impl User {
         self.email = Some(address);
         self.email_since = Some(now);
         self.void_mailed_links();
+        self.remove_stale_backups();
         true
     }
 
@@ -465,9 +508,11 @@ mod tests {
     use super::*;
     use crate::domain::assurance::{Proof, Proofs};
     use crate::domain::device::{Seen, TrustedDevice};
+    use crate::domain::factor::code::{Emailed, Texted};
     use crate::domain::factor::totp;
     use crate::domain::name::Name;
     use crate::domain::password::PasswordHash;
+    use crate::domain::phone::Number;
     use crate::domain::user::{Change, Profile, Trust, TurnedOn, UserId};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -705,6 +750,31 @@ mod tests {
         assert_eq!(ada.mail_proves_from(SetUpProof::Mail, settled), None);
         ada.set_password_by_link(hash());
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(3)), FirstFactorAsks::MailedCode);
+    }
+
+    #[test]
+    fn codes_by_email_are_never_the_only_factor() {
+        let address = Email::parse("ada@example.com").unwrap();
+        let begun = || Begun::Email(Emailed::to(address.clone()));
+        let right = Answer::Email(Some(address.clone()));
+        let mut other = StdRng::seed_from_u64(9);
+        let mut ada = bare();
+        assert_eq!(ada.turn_on(begun(), &right, HOW, &mut other, NOW), TurnedOn::Wrong);
+        let mut ada = self::ada();
+        assert_eq!(ada.add_factor(begun(), &right, HOW, &mut other, NOW), Another::Off, "no phone");
+        let replaced = ada.replace_factors(begun(), &right, HOW, true, &mut other, NOW);
+        assert_eq!(replaced, Another::Off);
+
+        let number = Number::parse("+41 79 123 45 67", None).unwrap();
+        let phone = Begun::Sms(Texted::to(number.clone()));
+        ada.add_factor(phone, &Answer::Sms(Some(number)), HOW, &mut other, NOW);
+        let phone = newest(&ada);
+        let added = ada.add_factor(begun(), &right, HOW, &mut other, NOW);
+        assert_eq!(added, Another::Added(newest(&ada)));
+        let mailbox = newest(&ada);
+        assert_eq!(ada.kinds(), [Kind::Totp, Kind::Sms, Kind::RecoveryCode], "no way by itself");
+        assert!(ada.may_remove_factor(mailbox) && ada.remove_factor(phone).is_some());
+        assert_eq!(ada.factor(mailbox), None, "it goes with the phone");
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl User {
             self.email_since = Some(now);
             self.void_mailed_links();
         }
+        self.remove_stale_backups();
         is_new
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! To add a kind, add its file and a row of [`PARTS`]; without the row this does not compile.
 
+pub mod email;
 pub mod recovery;
 pub mod security_key;
 pub mod sms;
@@ -17,7 +18,7 @@ use crate::store::Snapshot;
 
 /// A part for each kind, in the order of [`KINDS`].
 pub static PARTS: [&Part; KINDS.len()] =
-    [&totp::PART, &recovery::PART, &security_key::PART, &sms::PART];
+    [&totp::PART, &recovery::PART, &security_key::PART, &sms::PART, &email::PART];
 
 // A part stands where its kind is looked up.
 const _: () = {
@@ -47,9 +48,10 @@ pub(super) fn chosen(config: &Config, word: &str) -> Kind {
     chosen.or_else(|| config.kinds.first().copied()).unwrap_or(Kind::Totp)
 }
 
-/// The kinds that may be set up here, with the names by which people choose one.
+/// The kinds that may be set up here in their own right, with the names by which people choose one.
 pub(super) fn choices(config: &Config) -> Vec<(Kind, &'static str)> {
-    config.kinds.iter().map(|kind| (*kind, words(*kind).choice)).collect()
+    let alone = config.kinds.iter().filter(|kind| kind.stands_alone());
+    alone.map(|kind| (*kind, words(*kind).choice)).collect()
 }
 
 /// Reads an answer where several kinds are accepted in one field.
@@ -75,6 +77,7 @@ pub(super) fn steps(
             let current = user.user.phones().find_map(Factor::phone);
             sms::steps(texted, current, number, problem, now)
         }
+        Begun::Email(emailed) => email::steps(emailed, user.user.email(), problem, now),
         Begun::Totp(key) => {
             let scan = totp::scan(&config.issuer, &user.identity.name, key);
             totp::steps(&scan, place, problem)
@@ -91,7 +94,7 @@ pub(super) fn steps(
 /// What the browser is told to ask for, as JSON, if that is needed for what has `begun`.
 pub(super) fn options(config: &Config, user: &Snapshot, begun: Option<&Begun>) -> Option<String> {
     match begun? {
-        Begun::Totp(_) | Begun::Sms(_) => None,
+        Begun::Totp(_) | Begun::Sms(_) | Begun::Email(_) => None,
         Begun::SecurityKey(challenge) => {
             let party = config.relying_party.as_ref()?;
             Some(security_key::request(party, &user.user, challenge))
@@ -104,20 +107,24 @@ pub(super) fn notes(factor: &Factor) -> Vec<&'static str> {
     factor.security_key().map(security_key::notes).unwrap_or_default()
 }
 
-/// The name of a factor, as its user calls it, or else its model or the end of its number, or else the
-/// table. A trusted device and the password show it, so no whole number.
+/// The name of a factor, as its user calls it, or else its model, the end of its number or a hint at its
+/// address, or else the table. A trusted device and the password show it, so no whole number.
 pub(super) fn called(factor: &Factor) -> String {
     let name = factor.name().map(ToString::to_string);
     let number = || factor.phone().map(|number| format!("Phone ending in {}", number.ending()));
     let model = || factor.security_key().and_then(|key| key.aaguid().model()).map(str::to_owned);
+    let address = || {
+        let mailbox = factor.mailbox()?;
+        Some(format!("Codes to {}", mailbox.address().hinted()))
+    };
     let unnamed = || words(factor.kind()).unnamed.to_owned();
-    name.or_else(number).or_else(model).unwrap_or_else(unnamed)
+    name.or_else(number).or_else(address).or_else(model).unwrap_or_else(unnamed)
 }
 
 /// What an answer of this kind was for has expired, or was never there.
 pub(super) fn expired(kind: Kind) -> Problem {
     match kind {
-        Kind::Sms => Problem::Answer(sms::TOO_OLD),
+        Kind::Sms | Kind::Email => Problem::Answer(sms::TOO_OLD),
         Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => Problem::Expired,
     }
 }

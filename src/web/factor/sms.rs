@@ -165,12 +165,12 @@ pub fn texted(begun: &Texted, now: Timestamp, typed: Option<&str>) -> pages::Tex
         number: typed.map(|typed| if typed.is_empty() { shown } else { typed.to_owned() }),
         is_waiting: begun.is_waiting(now),
         again: again.map(|again| (now.until(again), time_of_day(again))),
-        back: None,
+        ..pages::Texted::default()
     }
 }
 
 /// The time of day in UTC, which everybody can compare with a clock: `14:03:20 UTC`.
-fn time_of_day(at: Timestamp) -> String {
+pub(super) fn time_of_day(at: Timestamp) -> String {
     let seconds = at.millis().div_ceil(1_000) % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

@@ -113,7 +113,7 @@ pub struct Steps {
     pub texted: Option<Texted>,
 }
 
-/// A code by text message: where it goes, and whether another one can be sent.
+/// A code by text message or e-mail: where it goes, and whether another one can be sent.
 #[derive(Clone, Debug, Default)]
 pub struct Texted {
     /// Where it goes, in words.
@@ -126,9 +126,27 @@ pub struct Texted {
     pub again: Option<(Duration, String)>,
     /// The page that the form is on, if it is not the challenge.
     pub back: Option<&'static str>,
+    /// Whether it goes by e-mail.
+    pub by_mail: bool,
+    /// Whether it is one of a set-up, where the recipient cannot be changed.
+    pub sets_up: bool,
+    /// The time of day after which a code can be sent by e-mail instead, if the user has turned that on.
+    pub mail_at: Option<String>,
 }
 
 impl Texted {
+    pub(super) const fn kind(&self) -> factor::Kind {
+        if self.by_mail { factor::Kind::Email } else { factor::Kind::Sms }
+    }
+
+    pub(super) const fn is_of_challenge(&self) -> bool {
+        self.number.is_none() && !self.sets_up
+    }
+
+    pub(super) const fn button(&self) -> &'static str {
+        if self.by_mail { "E-mail me a code" } else { "Text me a code" }
+    }
+
     pub(super) fn sentence(&self) -> String {
         if self.is_waiting {
             format!("A code is on its way to {}. It works for ten minutes.", self.to)

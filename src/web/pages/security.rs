@@ -149,6 +149,8 @@ pub struct Security {
     pub factors: Vec<Factor>,
     /// Whether another can be added.
     pub may_add: bool,
+    /// Whether codes by e-mail can be turned on.
+    pub may_add_mailbox: bool,
     /// How many recovery codes are left, if two-factor is on.
     pub codes_left: Option<CodesLeft>,
     /// The trusted devices.

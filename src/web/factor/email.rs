@@ -1,0 +1,183 @@
+//! Codes by e-mail on our pages.
+
+use askama::Template;
+
+use super::sms::time_of_day;
+use crate::domain::ceremony::Purpose;
+use crate::domain::factor::code::Emailed;
+use crate::domain::factor::{Begun, Kind, Rejection};
+use crate::domain::name::Email;
+use crate::domain::time::Timestamp;
+use crate::flow::emailed::{Sent, is_offered, offered_at};
+use crate::flow::{AuthenticatedRequest, Env, Submitted};
+use crate::web::pages::{self, Part, Problem, Said, SetUpWords, Step, Steps, described, html};
+
+/// This kind on our pages.
+pub static PART: Part = Part {
+    kind: Kind::Email,
+    heading: "Enter the code from the e-mail",
+    lead: "If no text message arrives, you get a six-digit code by e-mail.",
+    button: "Continue",
+    instead: "Use a code by e-mail instead",
+    needed: "This page needs a code from an e-mail.",
+    lost: "Lost the phone and the recovery codes?",
+    fields: |inputs| html(&Fields { described: inputs.described.clone() }),
+    read,
+    resembles: |_| false,
+    wrong: WRONG,
+    used: WRONG,
+    set_up: Some(SET_UP),
+};
+
+fn read(typed: &str) -> Result<Submitted, Rejection> {
+    typed.parse().map(Submitted::Emailed)
+}
+
+/// A code is wrong or malformed.
+const WRONG: Said = Said {
+    sentence: "That code did not work. Type the one from the newest e-mail.",
+    advice: Some("After five wrong codes, or ten minutes, you need another one."),
+    blames_what_was_typed: true,
+};
+
+/// How they are turned on and managed.
+pub const SET_UP: &SetUpWords = &SetUpWords {
+    lead: "If a text message does not arrive, you can sign in with a code that we e-mail to you.",
+    takes: "It takes a minute.",
+    choice: "E-mail code",
+    section: "Codes by e-mail",
+    unnamed: "Codes by e-mail",
+    rename: "Name this mailbox",
+    naming: "The name is shown on this page only.",
+    remove: (
+        "Turn off codes by e-mail?",
+        "Only your phone gets codes then, and your sessions in other browsers end.",
+    ),
+    headings: ["Turn on codes by e-mail", "Replace with codes by e-mail"],
+    leads: [
+        "They stand in for a text message that does not arrive. At every sign-in, a text message is sent \
+         first.",
+        "Codes by e-mail can only be used beside text messages.",
+    ],
+    too_many: Said {
+        sentence: "Codes by e-mail are turned on already.",
+        advice: None,
+        blames_what_was_typed: false,
+    },
+    read,
+    wrong: WRONG,
+};
+
+#[derive(Template)]
+#[template(path = "page/factor/email.html", block = "ask")]
+struct Fields {
+    described: String,
+}
+
+#[derive(Template)]
+#[template(path = "page/factor/email.html", block = "worth")]
+struct Worth;
+
+#[derive(Template)]
+#[template(path = "page/factor/email.html", block = "address")]
+struct Address {
+    address: String,
+}
+
+/// The steps of turning them on for the user with this `address`.
+pub fn steps(
+    begun: &Emailed,
+    address: Option<&Email>,
+    problem: Option<&Problem>,
+    now: Timestamp,
+) -> Steps {
+    let before = vec![Step { heading: "Know what an e-mail is worth", content: html(&Worth) }];
+    let address = address.map(ToString::to_string).unwrap_or_default();
+    if !begun.is_waiting(now) {
+        return Steps {
+            before,
+            last: "Get a code",
+            fields: html(&Address { address }),
+            sends: Some("E-mail me a code"),
+            texted: None,
+        };
+    }
+    Steps {
+        before,
+        last: "Type the code that you get",
+        fields: html(&Fields { described: described(problem, "") }),
+        sends: None,
+        texted: Some(pages::Texted { sets_up: true, ..emailed(begun, address, None, now) }),
+    }
+}
+
+/// The state of a code, for a page. `not_before`: when another one can be sent at the earliest.
+fn emailed(
+    begun: &Emailed,
+    to: String,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> pages::Texted {
+    let again = begun.again().max(not_before).filter(|again| *again > now);
+    pages::Texted {
+        to,
+        is_waiting: begun.is_waiting(now),
+        again: again.map(|again| (now.until(again), time_of_day(again))),
+        by_mail: true,
+        ..pages::Texted::default()
+    }
+}
+
+/// The state of the code of a challenge, if this guest may use one.
+pub fn at_challenge(
+    env: &Env,
+    authenticated: &AuthenticatedRequest,
+    now: Timestamp,
+) -> Option<pages::Texted> {
+    let (user, session) = (&authenticated.user.user, &authenticated.session);
+    if !is_offered(env, user, session, now) {
+        return None;
+    }
+    let address = user.mailbox()?.address();
+    let ceremony = session.ceremony_of(Kind::Email);
+    let begun = ceremony.and_then(|one| one.begun(Purpose::Challenge, Kind::Email, now));
+    let begun = match begun {
+        Some(Begun::Email(begun)) if begun.recipient() == Some(address) => begun.clone(),
+        Some(_) | None => Emailed::to(address.clone()),
+    };
+    let not_before = offered_at(env, user, session, now);
+    Some(emailed(&begun, address.hinted(), not_before, now))
+}
+
+/// The time of day after which a code by e-mail can be asked for at this challenge, if that is to come.
+pub fn offered_later(
+    env: &Env,
+    authenticated: &AuthenticatedRequest,
+    now: Timestamp,
+) -> Option<String> {
+    let (user, session) = (&authenticated.user.user, &authenticated.session);
+    offered_at(env, user, session, now).filter(|at| *at > now).map(time_of_day)
+}
+
+/// Why no code was sent, where that is a problem of codes by e-mail.
+pub fn problem(sent: Sent) -> Option<Problem> {
+    let said = |sentence, advice| {
+        Problem::Answer(Said { sentence, advice: Some(advice), blames_what_was_typed: false })
+    };
+    Some(match sent {
+        Sent::Now | Sent::Closed(_) => return None,
+        Sent::Lately => said(
+            "A code was sent to this address a moment ago.",
+            "It can take a minute. Then you can send another one.",
+        ),
+        Sent::NotYet => said(
+            "A code by e-mail can be sent one minute after a text message.",
+            "Send a text message first.",
+        ),
+        Sent::TooMany => said(
+            "No more codes are sent by e-mail for now.",
+            "Use another way, or try again later.",
+        ),
+        Sent::Not => said("Codes by e-mail cannot be used now.", "Use another way."),
+    })
+}
