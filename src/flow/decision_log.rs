@@ -215,13 +215,13 @@ impl DecisionLog {
             push(&mut locked(&self.refusals), refusal, Self::REFUSALS);
             return;
         }
-        locked(&self.strangers).keep(refusal);
+        locked(&self.strangers).keep(refusal.from, refusal.at, || refusal);
     }
 
     /// Remembers that a client which shows no pages was answered 401. It becomes no event: scripts
     /// ask again when a session ends.
-    pub fn unauthenticated(&self, refusal: Refusal) {
-        locked(&self.unauthenticated).keep(refusal);
+    pub fn unauthenticated(&self, from: IpAddr, at: Timestamp, refusal: impl FnOnce() -> Refusal) {
+        locked(&self.unauthenticated).keep(from, at, refusal);
     }
 
     /// The refusal of the request with this id, if it is remembered. Letter case is ignored: people
@@ -311,8 +311,8 @@ impl DecisionLog {
 
 impl Strangers {
     /// Remembers a refusal, unless enough of this second, or of its address, are remembered.
-    fn keep(&mut self, refusal: Refusal) {
-        let second = refusal.at.seconds();
+    fn keep(&mut self, from: IpAddr, at: Timestamp, refusal: impl FnOnce() -> Refusal) {
+        let second = at.seconds();
         if self.second != second {
             self.second = second;
             self.in_it = 0;
@@ -321,13 +321,13 @@ impl Strangers {
         if self.in_it >= DecisionLog::STRANGERS_OF_A_SECOND {
             return;
         }
-        let of_address = self.of_address.entry(refusal.from).or_default();
+        let of_address = self.of_address.entry(from).or_default();
         if *of_address >= DecisionLog::OF_AN_ADDRESS {
             return;
         }
         *of_address += 1;
         self.in_it += 1;
-        push(&mut self.kept, refusal, DecisionLog::REFUSALS);
+        push(&mut self.kept, refusal(), DecisionLog::REFUSALS);
     }
 }
 

@@ -23,6 +23,7 @@ use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
 use crate::domain::provider::Purpose;
+use crate::domain::time::Timestamp;
 use crate::flow::decision_log::Refusal;
 use crate::flow::request_id;
 use crate::policy::{self, OWN, OwnPage, Ruling};
@@ -144,15 +145,12 @@ impl AppState {
                     "authentication required"
                 );
                 if !shows_a_page(asked.headers)
-                    && let Some(refusal) = self.refusal(
-                        unauthenticated(owed, asked.headers),
-                        ruling,
-                        request,
-                        asked,
-                        visitor,
-                    )
+                    && let Ok(at) = self.env.now()
                 {
-                    self.env.decision_log.unauthenticated(refusal);
+                    self.env.decision_log.unauthenticated(address, at, || {
+                        let reason = unauthenticated(owed, asked.headers);
+                        self.refusal(at, reason, ruling, request, asked, visitor)
+                    });
                 }
                 self.ask(owed, &ruling.requirement, &here, asked)
             }
@@ -165,8 +163,9 @@ impl AppState {
                     path = &*beginning(&asked.path()),
                     "request refused"
                 );
-                let reason = reason(ruling, visitor);
-                let refusal = self.refusal(reason, ruling, request, asked, visitor);
+                let refusal = self.env.now().ok().map(|at| {
+                    self.refusal(at, reason(ruling, visitor), ruling, request, asked, visitor)
+                });
                 let reference = refusal.as_ref().map(|refusal| refusal.request_id.clone());
                 let reference = reference.unwrap_or_else(|| self.reference());
                 if let Some(refusal) = refusal {
@@ -185,19 +184,20 @@ impl AppState {
         named.unwrap_or_else(|| ruling.raised_by.to_string())
     }
 
-    /// What is remembered of a refusal by a rule; `None` if it cannot be told when that was.
+    /// What is remembered of a refusal by a rule.
     fn refusal(
         &self,
+        at: Timestamp,
         reason: String,
         ruling: &Ruling,
         request: &policy::Request,
         asked: &Asked<'_>,
         visitor: Option<&Visitor>,
-    ) -> Option<Refusal> {
+    ) -> Refusal {
         let path = policy::request::Shown(request.path()).to_string();
-        Some(Refusal {
+        Refusal {
             request_id: self.reference(),
-            at: self.env.now().ok()?,
+            at,
             from: asked.client.address(),
             user: visitor.map(|visitor| visitor.identity.name.clone()),
             is_known: visitor.and_then(Visitor::known).is_some(),
@@ -208,7 +208,7 @@ impl AppState {
             readings: request.readings().count(),
             rule: Some(self.name_of(ruling)),
             reason,
-        })
+        }
     }
 
     /// The URL of a request, as a place to come back to.
