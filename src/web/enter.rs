@@ -136,13 +136,17 @@ pub(super) async fn take(
 /// Sends a visitor who opens a page of the portal on this host to the portal: with a way back by
 /// ticket if the page asks for something.
 pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) -> Response {
-    if !refusal::is_navigation(&head.method, &head.headers) {
+    let page = head.uri.path().strip_prefix("/.doorward/").unwrap_or_default();
+    let steps = [Owed::SignIn, Owed::Challenge, Owed::Confirm, Owed::SetUp];
+    let is_step = steps.map(refusal::page_of).contains(&page);
+    // A program that got 401 was told the URL of a step. A script on a page, of which browsers tell,
+    // could not read what is at the portal.
+    let is_programs = is_step && !head.headers.contains_key(refusal::FETCH_MODE);
+    if !is_programs && !refusal::is_navigation(&head.method, &head.headers) {
         return state.notice(Notice::NotFound, &head.headers);
     }
     let portal = &state.env.config.portal;
-    let page = head.uri.path().strip_prefix("/.doorward/").unwrap_or_default();
-    let steps = [Owed::SignIn, Owed::Challenge, Owed::Confirm, Owed::SetUp];
-    if !steps.map(refusal::page_of).contains(&page) {
+    if !is_step {
         return headers::see_other(&format!("{portal}{}", head.uri.path()));
     }
     let back = PageQuery::of(head.uri.query()).return_to(&state);

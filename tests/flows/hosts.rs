@@ -554,6 +554,17 @@ async fn what_is_the_portals_is_looked_for_there_and_scripts_are_told_where() {
     assert_eq!(wiki.status, StatusCode::UNAUTHORIZED);
     let said: serde_json::Value = serde_json::from_str(&wiki.page).unwrap();
     let url = said["url"].as_str().unwrap().to_owned();
+    // A program that opens it is led on like a person; a script on a page is not, for it could not read
+    // what is at the portal.
+    let step = url.strip_prefix(WIKI).unwrap();
+    wiki.requests(http::Method::GET, step, &json, "".into()).await;
+    let portal = format!("{PORTAL}/.doorward/sign-in?");
+    assert!(wiki.location().is_some_and(|to| to.starts_with(&portal)), "{}", wiki.page);
+    wiki.requests(http::Method::GET, "/.doorward/security", &json, "".into()).await;
+    assert_eq!(wiki.status, StatusCode::NOT_FOUND, "no step");
+    let by_script = [("accept", "application/json"), ("sec-fetch-mode", "cors")];
+    wiki.requests(http::Method::GET, step, &by_script, "".into()).await;
+    assert_eq!(wiki.status, StatusCode::NOT_FOUND);
     window.visits(&url).await;
     window.signs_in("ada").await;
     // The front page of the wiki asks for more than a sign-in.
