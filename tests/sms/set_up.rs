@@ -12,6 +12,8 @@ use super::{
     wrong,
 };
 
+const ON_ITS_WAY: &str = "A code is on its way to <bdi class=\"whole\">+41 79 123 45 67</bdi>.";
+
 #[tokio::test]
 async fn a_phone_counts_once_the_code_that_was_sent_to_it_was_typed() {
     let gate = gate();
@@ -26,7 +28,7 @@ async fn a_phone_counts_once_the_code_that_was_sent_to_it_was_typed() {
 
     begins(&mut browser, NUMBER).await;
     assert_eq!(browser.at, "/.doorward/set-up?return_to=%2Fpage&kind=sms", "no code in a URL");
-    assert!(browser.page.contains("A code is on its way to +41 79 123 45 67."), "{}", browser.page);
+    assert!(browser.page.contains(ON_ITS_WAY), "{}", browser.page);
     let sent = texts(&gate).await;
     assert_eq!((sent.len(), sent[0].to.as_str()), (1, "+41791234567"));
     assert!(phones(&gate, "ada").await.is_empty());
@@ -81,7 +83,7 @@ async fn the_number_can_be_changed_before_the_code_is_typed_and_voids_what_was_s
     assert!(browser.page.contains("value=\"+41 79 123 45 68\""), "it is shown, to be changed");
     asks(&mut browser, "/.doorward/set-up", NUMBER).await;
     browser.follows().await;
-    assert!(browser.page.contains("A code is on its way to +41 79 123 45 67."));
+    assert!(browser.page.contains(ON_ITS_WAY));
     types(&mut browser, &first).await;
     assert_ne!(browser.status, StatusCode::SEE_OTHER, "the code of the other number");
     let second = code_to(&gate, "+41791234567").await;
@@ -169,7 +171,7 @@ async fn a_changed_number_is_told_to_the_old_one_and_ends_what_rested_on_it() {
     assert!(browser.page.contains("href=\"/.doorward/security/phone\""), "{}", browser.page);
     browser.opens("/.doorward/security/phone").await;
     assert_eq!(browser.heading(), "Set the phone number");
-    assert!(browser.page.contains("Codes go to <bdi>+41 79 123 45 67</bdi> now."));
+    assert!(browser.page.contains("Codes go to <bdi class=\"whole\">+41 79 123 45 67</bdi> now."));
     asks(&mut browser, "/.doorward/security/phone", "+41 79 123 45 68").await;
     browser.follows().await;
     assert!(browser.at.starts_with("/.doorward/security/phone"), "{}", browser.at);

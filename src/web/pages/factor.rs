@@ -147,12 +147,9 @@ impl Texted {
         if self.by_mail { "E-mail me a code" } else { "Text me a code" }
     }
 
-    pub(super) fn sentence(&self) -> String {
-        if self.is_waiting {
-            format!("A code is on its way to {}. It works for ten minutes.", self.to)
-        } else {
-            format!("The code goes to {}.", self.to)
-        }
+    /// Whether `to` is the whole number or address, and not a hint in words.
+    pub(super) const fn is_named(&self) -> bool {
+        self.by_mail || self.number.is_some()
     }
 }
 

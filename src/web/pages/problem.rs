@@ -201,6 +201,12 @@ impl Problem {
     }
 }
 
+/// Whether it says what became of a code that was to be sent: then the page does not say that one is on
+/// its way.
+pub(super) const fn is_about_sending(problem: Option<&Problem>) -> bool {
+    matches!(problem, Some(Problem::Answer(said)) if !said.blames_what_was_typed)
+}
+
 /// The attributes that tie a field to the problem and to a `note` (an element's id, or nothing).
 pub fn described(problem: Option<&Problem>, note: &str) -> String {
     let ids = match (problem, note) {
