@@ -33,6 +33,7 @@ use doorward::web::{Jar, ReturnTo, Web};
 use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use sha2::{Digest, Sha256};
 
 use super::spellings::Decoder;
 
@@ -60,22 +61,44 @@ pub(crate) fn party() -> RelyingParty {
     RelyingParty { id, origin: origin(), name }
 }
 
-/// No key is set up that was not asked, or was asked by somebody else.
-pub(crate) fn registration(sent: &[u8]) {
-    let Ok(text) = std::str::from_utf8(sent) else { return };
-    let Some(sent) = Registration::read(text) else { return };
-    let verifier = webauthn::Verifier::default();
-    if verifier.set_up(&party(), &CHALLENGE.into(), &sent).is_err() {
-        return;
-    }
-    let said: serde_json::Value = serde_json::from_slice(&sent.client_data).unwrap();
-    // 32 bytes of 9, as base64url.
-    assert_eq!(said["challenge"], "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk");
-    assert_eq!(said["type"], "webauthn.create");
-    assert_eq!(said["origin"], "https://crm.example.com");
+/// [`CHALLENGE`], as base64url.
+const ASKED: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
+
+/// What a browser says of what it was asked by [`party`].
+fn client_data(kind: &str) -> Vec<u8> {
+    let origin = origin().to_string();
+    serde_json::json!({ "type": kind, "challenge": ASKED, "origin": origin }).to_string().into()
 }
 
-/// Nobody answers for a key whose private part nobody has.
+/// No key is set up that was not asked, was asked by somebody else, or was not touched. What is no answer
+/// is taken as the attestation object in one: a fuzzer does not see through base64url.
+pub(crate) fn registration(sent: &[u8]) {
+    let read = std::str::from_utf8(sent).ok().and_then(Registration::read);
+    let sent = read.unwrap_or_else(|| Registration {
+        client_data: client_data("webauthn.create"),
+        attestation: sent.to_vec(),
+        transports: Transports::default(),
+        is_discoverable: None,
+    });
+    let verifier = webauthn::Verifier::default();
+    let Ok(new) = verifier.set_up(&party(), &CHALLENGE.into(), &sent) else { return };
+    let said: serde_json::Value = serde_json::from_slice(&sent.client_data).unwrap();
+    assert_eq!(said["challenge"], ASKED);
+    assert_eq!(said["type"], "webauthn.create");
+    assert_eq!(said["origin"], "https://crm.example.com");
+    // It holds authenticator data (WebAuthn §6.1) for us, whose flags are those of the new key.
+    let rp_id = Sha256::digest(party().id);
+    let says = |flags: u8| {
+        let has = |bit: u8| flags & bit != 0;
+        has(0x01) && has(0x40) && has(0x04) == new.user_verified && has(0x10) == new.is_copied
+    };
+    let mut found = sent.attestation.windows(33);
+    assert!(found.any(|bytes| bytes[..32] == *rp_id && says(bytes[32])), "{new:?}");
+    assert!(new.can_be_copied || !new.is_copied);
+}
+
+/// Nobody answers for a key whose private part nobody has. What is no answer is taken as the
+/// authenticator data in one, as long as its first byte says, and the signature.
 pub(crate) fn assertion(sent: &[u8]) {
     static KEY: LazyLock<Factor> = LazyLock::new(|| {
         // A point of P-256 that was drawn once.
@@ -104,9 +127,19 @@ pub(crate) fn assertion(sent: &[u8]) {
         let (begun, answer) = (Begun::SecurityKey(CHALLENGE.into()), Answer::NewSecurityKey(new));
         begun.finish([2; 16].into(), &answer, settings, Timestamp::default()).unwrap()
     });
-    let Ok(text) = std::str::from_utf8(sent) else { return };
-    let Some(sent) = Assertion::read(text) else { return };
+    let read = std::str::from_utf8(sent).ok().and_then(Assertion::read);
     let key = KEY.security_key().unwrap();
+    let sent = read.unwrap_or_else(|| {
+        let (length, rest) = sent.split_first().unwrap_or((&0, &[]));
+        let (data, signature) = rest.split_at(rest.len().min(usize::from(*length)));
+        Assertion {
+            credential: key.credential().clone(),
+            client_data: client_data("webauthn.get"),
+            authenticator_data: data.to_vec(),
+            signature: signature.to_vec(),
+            user_handle: None,
+        }
+    });
     let held = Held { user: [3; 16].into(), factor: KEY.id(), key };
     let shown = webauthn::Verifier::default().shown(&party(), &CHALLENGE.into(), &held, &sent);
     assert!(shown.is_err(), "{shown:?}");
