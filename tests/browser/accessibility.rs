@@ -53,7 +53,7 @@ async fn asset(InUrl(file): InUrl<String>) -> Response {
 }
 
 /// A browser that looks at the sample pages, and their names.
-fn before_samples() -> (Browser, Vec<String>) {
+pub(super) fn before_samples() -> (Browser, Vec<String>) {
     let pages: BTreeMap<_, _> = samples().into_iter().collect();
     let names = pages.keys().cloned().collect();
     let browser = Browser::at_origin(&format!("http://{}", serves(Arc::new(pages))));
@@ -86,24 +86,32 @@ fn axe_finds_nothing_wrong_with_any_page() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The beginnings of the names of the pages about security keys and providers.
-const NEW: [&str; 12] = [
+/// The beginnings of the names of the pages about security keys, providers and codes that are sent.
+const NEW: [&str; 20] = [
+    "challenge-email",
     "challenge-key",
+    "challenge-text",
     "confirm-passkey",
     "confirm-providers",
+    "email-add",
     "key-",
+    "phone",
     "provider",
     "security-accounts",
+    "security-email",
     "security-key",
     "set-up-choice",
     "set-up-key",
+    "set-up-text",
     "sign-in-passkey",
     "sign-in-providers",
+    "text-",
     "turn-off-key",
+    "turn-off-text",
 ];
 
 #[test]
-fn the_keyboard_reaches_everything_on_the_pages_of_keys_and_providers() {
+fn the_keyboard_reaches_everything_on_the_pages_of_keys_providers_and_sent_codes() {
     let (browser, names) = before_samples();
     let is_new = |name: &&String| NEW.iter().any(|new| name.starts_with(new));
     for name in names.iter().filter(is_new) {

@@ -7,10 +7,12 @@ use fantoccini::key::Key;
 use super::application;
 use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
+use super::emailed::{self, mailed, reads};
 use super::main_job::{joins, reaches_the_application, signs_in, signs_out};
 use super::security_keys::{self, plugs_in, unplugs, usb};
 use super::tools::code;
 use crate::support::instance::{Instance, PASSWORD};
+use crate::support::sms_provider::{Mood, SmsProvider};
 
 #[test]
 fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
@@ -55,6 +57,94 @@ fn the_keyboard_is_enough_to_sign_in_and_to_answer() {
     reaches_the_application(&browser, "/page", "pwd,trusted-device");
 }
 
+/// Goes on with the Tab key until the button, link or field of this label has the focus.
+fn tabs_to(browser: &Browser, label: &str) {
+    browser.until(&format!("focus {label:?}"), || {
+        browser.tabs(1);
+        let focused = browser.runs(
+            "const one = document.activeElement;
+             return (one.labels?.[0] ?? one).textContent.trim()",
+        );
+        (focused == label).then_some(())
+    });
+}
+
+/// Presses the Enter key, which leads to another page.
+fn enters(browser: &Browser) {
+    browser.leads(|browser| {
+        browser.strikes(&Key::Enter);
+    });
+}
+
+#[test]
+fn the_keyboard_is_enough_for_codes_by_text_message_and_email() {
+    let provider = SmsProvider::opens(Mood::Says(200, "{}"));
+    let (instance, arrived) = emailed::instance(&provider);
+    let browser = Browser::before(&instance);
+    let texted = |count: usize| {
+        let text = provider.got(count)[count - 1].field("text").unwrap();
+        text.split(' ').next().unwrap().to_owned()
+    };
+    let link = instance.adds_with_address("ada", "ada@example.com");
+    browser.visits(&link).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer").visits("/.doorward/set-up").sees("#secret");
+    tabs_to(&browser, "Text message");
+    enters(&browser);
+    browser.sees("#number");
+    tabs_to(&browser, "Mobile phone number");
+    browser.strikes("079 123 45 67");
+    enters(&browser);
+    browser.sees("#code:focus").strikes(&texted(1));
+    enters(&browser);
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    tabs_to(&browser, "I have saved them");
+    enters(&browser);
+
+    browser.visits("/.doorward/security").sees("#factors");
+    tabs_to(&browser, "Turn on codes by e-mail");
+    enters(&browser);
+    tabs_to(&browser, "E-mail me a code");
+    enters(&browser);
+    browser.sees("#code:focus").strikes(&mailed(&browser, &arrived, "turn on codes by e-mail"));
+    enters(&browser);
+    browser.comes_to("/.doorward/security");
+    reads(&browser, "Codes to a…@example.com");
+    signs_out(&browser);
+
+    instance.waits(Duration::from_mins(1));
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge");
+    tabs_to(&browser, "Text me a code");
+    enters(&browser);
+    browser.sees("#code:focus");
+    instance.waits(Duration::from_mins(1));
+    tabs_to(&browser, "get a code by e-mail");
+    enters(&browser);
+    browser.sees("[value=email]");
+    tabs_to(&browser, "E-mail me a code");
+    enters(&browser);
+    let code = mailed(&browser, &arrived, "sign in, instead of a code by text message");
+    browser.sees("#code:focus").strikes(&code);
+    enters(&browser);
+    reaches_the_application(&browser, "/strict/", "pwd,email,mfa");
+    signs_out(&browser);
+
+    instance.waits(Duration::from_mins(1));
+    signs_in(&browser, "/strict/");
+    browser.comes_to("/.doorward/challenge").sees("h1");
+    if browser.text("h1") != "Enter the code from your phone" {
+        tabs_to(&browser, "Use a text message instead");
+        enters(&browser);
+    }
+    tabs_to(&browser, "Text me a code");
+    enters(&browser);
+    browser.sees("#code:focus").leads(|browser| {
+        // Its last digit sends it.
+        browser.strikes(&texted(3));
+    });
+    reaches_the_application(&browser, "/strict/", "pwd,sms,mfa");
+}
+
 #[test]
 fn the_keyboard_is_enough_to_use_a_key() {
     let instance = Instance::with_more(application::start(), security_keys::ASKED);
@@ -65,14 +155,8 @@ fn the_keyboard_is_enough_to_use_a_key() {
     signs_out(&browser);
     signs_in(&browser, "/strict/");
     browser.comes_to("/.doorward/challenge").sees("[data-security-key=get]");
-    browser.until("focus the button", || {
-        browser.tabs(1);
-        let focused = browser.runs("return document.activeElement.textContent.trim()");
-        (focused == "Use the security key").then_some(())
-    });
-    browser.leads(|browser| {
-        browser.strikes(&Key::Enter);
-    });
+    tabs_to(&browser, "Use the security key");
+    enters(&browser);
     reaches_the_application(&browser, "/strict/", "pwd,hwk,mfa");
     unplugs(&browser, &key);
 }

@@ -13,6 +13,7 @@ mod emailed;
 mod hands;
 mod hosts;
 pub(crate) mod main_job;
+mod phishing_resistant;
 mod pictures;
 mod protection;
 mod security_keys;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::accessibility::before_samples;
 use super::application;
 use super::chromium::Browser;
 use super::codes::saves_codes;
@@ -193,6 +194,62 @@ fn a_key_that_does_not_answer_is_spoken_of_and_other_ways_stay() {
     without.presses("Use the security key").sees("#problem");
     without.presses("Use a recovery code instead").sees("#code");
     instance.waits(Duration::from_secs(1));
+}
+
+/// A sample page that sets up a key, and its button.
+pub(super) const SET_UP: (&str, &str) = ("/page/set-up-key", "Turn on two-factor");
+/// A sample page that asks for a key, and its button.
+pub(super) const CHALLENGE: (&str, &str) = ("/page/challenge-key", "Use the security key");
+
+/// The errors that browsers tell apart (WebAuthn §5.1.3, §5.1.4), and how what we say of each begins: at a
+/// set-up, and at a challenge.
+pub(super) const ERRORS: [(&str, &str, &str); 8] = [
+    ("NotAllowedError", "The key was not set up: nobody", "The key did not answer: nobody"),
+    ("AbortError", "Your browser stopped", "Your browser stopped"),
+    ("InvalidStateError", "This key is set up here already.", "The key cannot answer now."),
+    ("NotSupportedError", "This key is of a kind", "This key is of a kind"),
+    ("ConstraintError", "The key cannot check who", "The key cannot check who"),
+    ("SecurityError", "Your browser does not let", "Your browser does not let"),
+    ("NotReadableError", "Your browser cannot read", "Your browser cannot read"),
+    (
+        "UnknownError",
+        "The key did not answer (UnknownError)",
+        "The key did not answer (UnknownError)",
+    ),
+];
+
+/// Whatever a page asks of a key fails, with the error that `meets` names.
+pub(super) fn fails(browser: &Browser) {
+    let source = "navigator.credentials.create = navigator.credentials.get = async () => { throw new \
+                  DOMException('', window.failure); };";
+    browser.commands("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": source }));
+}
+
+/// Presses the button of a sample page where keys fail with this error.
+pub(super) fn meets(browser: &Browser, (page, button): (&str, &str), error: &str) {
+    browser.visits(page).sees("[data-security-key]");
+    browser.runs(&format!(
+        "const asked = {{ challenge: 'AAAA', user: {{ id: 'AAAA' }} }};
+         document.querySelector('[data-security-key]').dataset.options = JSON.stringify(asked);
+         window.failure = '{error}'"
+    ));
+    browser.clicks(button).sees("[data-key-problems]:not([hidden])");
+}
+
+#[test]
+fn each_error_that_browsers_tell_apart_has_its_sentence_and_leads_on() {
+    let (browser, _) = before_samples();
+    fails(&browser);
+    for (error, at_set_up, at_challenge) in ERRORS {
+        for (page, begins) in [(SET_UP, at_set_up), (CHALLENGE, at_challenge)] {
+            meets(&browser, page, error);
+            let said = browser.texts("[data-key-error]:not([hidden])");
+            assert!(said.len() == 1 && said[0].starts_with(begins), "{page:?} {error}: {said:?}");
+            let help = browser.text("[data-key-problems] a");
+            assert_eq!(help, "What helps if a key does not work");
+            assert_eq!(browser.counts("button:disabled"), 0, "it can be tried again");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A tool: pictures of every page, narrow and wide, in light and dark.
 
+mod security_keys;
+mod texts;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,15 +11,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::accessibility::before_samples;
 use super::application;
 use super::chromium::Browser;
 use super::codes::{saves_codes, sets_up};
 use super::main_job::{signs_in, signs_out};
-use super::security_keys::{plugs_in, usb};
 use super::tools::code;
 use crate::support::free_address::free_address;
 use crate::support::instance::{Instance, PASSWORD};
-use crate::support::security_key::Maker;
 
 /// Takes a picture of the whole page in each of the four ways.
 fn takes(browser: &Browser, name: &str) {
@@ -44,6 +46,16 @@ fn keeps(name: &str, picture: &[u8]) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join(format!("{name}.png")), picture).unwrap();
+}
+
+#[test]
+#[ignore = "a tool: writes a picture of every page in every state to target/screenshots/"]
+fn every_sample_page() {
+    let (browser, names) = before_samples();
+    for name in &names {
+        browser.visits(&format!("/page/{name}"));
+        takes(&browser, &format!("sample-{name}"));
+    }
 }
 
 #[test]
@@ -316,78 +328,4 @@ fn every_page_of_the_demo() {
         browser.visits(path).sees("h1");
         takes(&browser, name);
     }
-}
-
-#[test]
-#[ignore = "a tool: writes pictures of the pages of security keys to target/screenshots/"]
-fn every_page_of_security_keys() {
-    let home = tempfile::tempdir().unwrap();
-    let authorities = home.path().join("keys.pem");
-    fs::write(&authorities, Maker::new().authority).unwrap();
-    let only = format!(
-        "second_factor: {{ security_keys: {{ only: {{ aaguids: [2fc0579f-8113-47ea-b116-bb5a8db9202a, \
-         d8522d9f-575b-4866-88a9-ba99fa02f35b], authorities: {} }} }} }}\n",
-        authorities.display()
-    );
-    let strict = Instance::with_more(application::start(), &only);
-    let browser = Browser::before(&strict);
-    browser.visits(&strict.adds("ada")).types("password", PASSWORD).presses("Save the password");
-    browser.visits("/.doorward/set-up?kind=security-key").sees("[data-security-key=create]");
-    takes(&browser, "set-up-key-only");
-    plugs_in(&browser, &usb());
-    browser.presses("Turn on two-factor").sees("#problem");
-    takes(&browser, "set-up-key-other-model");
-
-    let proof = "mail: { server: '127.0.0.1:9', tls: none, from: door@example.com }\n\
-                 set_up: { proof: mail }\n\
-                 second_factor: { security_keys: { passkeys: false } }\n";
-    let instance = Instance::with_more(application::start(), proof);
-    let browser = Browser::before(&instance);
-    let takes = |name| takes(&browser, name);
-    let link = instance.adds_with_address("ada", "ada@example.com");
-    browser.visits(&link).types("password", PASSWORD).presses("Save the password");
-    let secret = sets_up(&browser, &instance);
-    saves_codes(&browser);
-    signs_out(&browser);
-    signs_in(&browser, "/strict/");
-    instance.waits(Duration::from_secs(30));
-    browser.comes_to("/.doorward/challenge").enters(&code(&secret, instance.now()));
-    browser.visits("/.doorward/security/factors/add?kind=security-key").sees("main form");
-    takes("key-prove");
-    browser.presses("Send the code").sees("#code");
-    takes("key-prove-code");
-    let text = instance.mail_to("ada@example.com", "This code lets you");
-    let six = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
-    browser.types("mailed_code", text.split_whitespace().find(six).unwrap()).presses("Continue");
-    browser.sees("[data-security-key=create]");
-    takes("key-add");
-    let key = plugs_in(&browser, &usb());
-    browser.types("name", "Key ring").presses("Add it").comes_to("/.doorward/security");
-    takes("security-key-and-app");
-
-    // A copy of the key answers, whose counter is behind.
-    let of = json!({ "authenticatorId": key });
-    let held = &browser.commands("WebAuthn.getCredentials", &of)["credentials"][0];
-    let mut copy = held.clone();
-    copy["signCount"] = 0.into();
-    let id = json!({ "authenticatorId": key, "credentialId": held["credentialId"] });
-    browser.commands("WebAuthn.removeCredential", &id);
-    browser
-        .commands("WebAuthn.addCredential", &json!({ "authenticatorId": key, "credential": copy }));
-    signs_out(&browser);
-    signs_in(&browser, "/strict/");
-    browser.comes_to("/.doorward/challenge");
-    browser.visits("/.doorward/challenge?kind=security-key&return_to=/strict/");
-    browser.sees("[data-security-key=get]");
-    takes("challenge-key");
-    browser.presses("Use the security key").sees("#problem");
-    takes("challenge-key-doubted");
-    browser.visits("/.doorward/challenge?kind=totp&return_to=/.doorward/security");
-    instance.waits(Duration::from_secs(60));
-    browser.enters(&code(&secret, instance.now())).comes_to("/.doorward/security");
-    takes("security-key-doubted");
-    browser.presses("Allow again").sees("h1");
-    takes("key-keep");
-    browser.strikes("\u{e004}").presses("Allow it again").comes_to("/.doorward/security");
-    takes("security-key-kept");
 }
