@@ -406,8 +406,11 @@ impl Config {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Vec::new();
         let config = tree::read(text, &mut problems).and_then(|root| {
-            let written = read::read(text, &root, &mut problems)?;
-            validate::validate(&written, &root, file, environment, &mut problems)
+            let config = read::read(text, &root, &mut problems).and_then(|written| {
+                validate::validate(&written, &root, file, environment, &mut problems)
+            });
+            schema::refuse_variables(&schema::FILE, &root, "", &mut problems);
+            config
         });
         let told = |problems| Problems { file: file.to_owned(), problems, text: text.to_owned() };
         match config {

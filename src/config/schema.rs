@@ -5,6 +5,7 @@
 mod check;
 mod json;
 mod sms;
+mod variables;
 
 use std::ops::RangeInclusive;
 
@@ -15,6 +16,7 @@ use crate::domain::factor::KINDS;
 
 pub(super) use check::check;
 pub(super) use json::schema;
+pub(super) use variables::refuse_variables;
 
 /// What may be written under a key.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) enum Kind {
     Names(&'static Kind),
     List(&'static Kind),
     Text,
+    /// A text that names an environment variable: `${NAME}`.
+    Secret,
     Whole(RangeInclusive<u64>),
     Switch,
     /// A duration, in seconds from and to.
@@ -393,7 +397,7 @@ const APP: Kind = Kind::Map(&[
         ]),
         "which headers of a request the application gets",
     ),
-    key("upstream_secret", Kind::Text, "the same secret from an environment variable: ${NAME}"),
+    key("upstream_secret", Kind::Secret, "the same secret from an environment variable: ${NAME}"),
     key(
         "upstream_secret_file",
         Kind::Text,
@@ -418,7 +422,11 @@ const PROVIDER: Kind = Kind::Map(&[
         "the client id that it gave to Doorward",
         "add the `client_id` that the provider shows for the application",
     ),
-    key("client_secret", Kind::Text, "the client secret, from an environment variable: `${NAME}`"),
+    key(
+        "client_secret",
+        Kind::Secret,
+        "the client secret, from an environment variable: `${NAME}`",
+    ),
     key("client_secret_file", Kind::Text, "a file that holds the client secret"),
     key(
         "key_file",
@@ -812,7 +820,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
                 "add one, such as `from: Doorward <doorward@example.com>`",
             ),
             key("user", Kind::Text, "the user name on the server"),
-            key("password", Kind::Text, "its password, from an environment variable: `${NAME}`"),
+            key("password", Kind::Secret, "its password, from an environment variable: `${NAME}`"),
             key("password_file", Kind::Text, "a file that holds its password"),
             key("authority", Kind::Text, "a PEM file: the CA that signed the server's certificate"),
         ]),
@@ -844,6 +852,7 @@ pub(super) fn key_paths(kind: &Kind, path: &str) -> Vec<String> {
         Kind::List(kind) => key_paths(kind, path),
         Kind::Names(_)
         | Kind::Text
+        | Kind::Secret
         | Kind::Whole(_)
         | Kind::Switch
         | Kind::Span(_)

@@ -282,6 +282,33 @@ fn a_state_directory_is_looked_for_beside_the_file(
     assert_eq!(Config::read(file, &text).unwrap().state, Path::new(state));
 }
 
+#[rstest]
+#[case("support: ${SUPPORT}", "support: `${SUPPORT}`")]
+#[case("log: { level: '${LEVEL}' }", "log.level: `${LEVEL}` is not one of")]
+#[case("access_log: { to: '${LOGS}/a.log' }", "access_log.to: `${LOGS}/a.log`")]
+#[case("second_factor: { totp: { issuer: '${NAME}' } }", "second_factor.totp.issuer: `${NAME}`")]
+#[case("      - { paths: ['/${P}/'], require: nobody }", "apps[0].rules[1].paths[0]: `/${P}/`")]
+#[case(
+    "      - { paths: [/a/], only: { groups: ['${G:-x}'] }, require: sign-in }",
+    "apps[0].rules[1].only.groups[0]: `${G:-x}`"
+)]
+#[case(
+    "      - { paths: [/a/], query: { '${K}': any }, require: sign-in }",
+    "apps[0].rules[1].query.${K}: `${K}`"
+)]
+#[case(
+    "      - { paths: [/a/], query: { do: ['${V}'] }, require: sign-in }",
+    "apps[0].rules[1].query.do[0]: `${V}`"
+)]
+fn a_variable_is_refused_where_it_would_be_taken_literally(
+    #[case] extra: &str,
+    #[case] says: &str,
+) {
+    let problems = problems(&with(extra)).to_string();
+    assert!(problems.contains(says), "{problems}");
+    assert_eq!(problems.lines().count(), 1, "{problems}");
+}
+
 #[test]
 fn a_file_in_another_encoding_is_told_where() {
     let home = tempfile::tempdir().unwrap();

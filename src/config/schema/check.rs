@@ -134,7 +134,7 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
         return Err(Fault::new(what, cure));
     }
     match (kind, &node.value) {
-        (Kind::Text | Kind::TextOrTexts, Value::Scalar { text, plain })
+        (Kind::Text | Kind::Secret | Kind::TextOrTexts, Value::Scalar { text, plain })
             if is_text(node, *plain) =>
         {
             Ok(text.as_str().into())
@@ -247,7 +247,7 @@ fn wanted(kind: &Kind) -> &'static str {
     match kind {
         Kind::Map(_) | Kind::Names(_) => "a map",
         Kind::List(_) => "a list",
-        Kind::Text => "a text",
+        Kind::Text | Kind::Secret => "a text",
         Kind::Whole(_) => "a whole number",
         Kind::Switch => "`true` or `false`",
         Kind::Span(_) => "a duration",
@@ -285,7 +285,7 @@ fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
             Some(text) => format!("write `[{text}]`"),
             None => "write `[…]`, or one line with `- ` for each".to_owned(),
         }),
-        Kind::Text | Kind::TextOrTexts => {
+        Kind::Text | Kind::Secret | Kind::TextOrTexts => {
             node.scalar().map(|text| format!("write `\"{text}\"` if it is meant as text"))
         }
         Kind::Names(_) => Some("write names and what belongs to each".to_owned()),

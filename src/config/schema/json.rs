@@ -22,7 +22,7 @@ fn of(kind: &Kind) -> Value {
             json!({ "type": "object", "additionalProperties": of(kind), "minProperties": 1 })
         }
         Kind::List(kind) => json!({ "type": "array", "items": of(kind) }),
-        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Text | Kind::Secret => json!({ "type": "string", "minLength": 1 }),
         Kind::Whole(range) => {
             json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() })
         }

@@ -23,7 +23,7 @@ const LIMITS: &[Key] = &[
 pub(super) const SMS: Kind = Kind::Map(&[
     needed("provider", Kind::Word(&PROVIDERS), "who sends the texts", "add `provider: twilio`"),
     key("account", Kind::Text, "the account: Twilio's SID, Vonage's API key"),
-    key("token", Kind::Text, "its secret, from an environment variable: `${NAME}`"),
+    key("token", Kind::Secret, "its secret, from an environment variable: `${NAME}`"),
     key("token_file", Kind::Text, "a file that holds its secret"),
     key("from", Kind::Text, "the sender: a number, or a name where the provider allows one"),
     key("messaging_service", Kind::Text, "Twilio: the messaging service instead of a sender"),
