@@ -433,20 +433,26 @@ impl Config {
         Self::read_in(environment, &path.display().to_string(), &text)
     }
 
-    /// The state folder that the file at `path` names, even if the rest of the file is invalid.
+    /// The state folder that the file at `path` names, even if the rest of the file is invalid: not
+    /// YAML, or not UTF-8.
     ///
     /// # Errors
-    /// If the file cannot be read or parsed, or has no `state`.
+    /// If the file cannot be read, or its `state` cannot be found.
     pub fn state_in(path: &Path) -> Result<PathBuf, Problems> {
-        let text = text_of(path)?;
-        let mut problems = Vec::new();
-        let state = tree::read(&text, &mut problems).and_then(|root| {
-            let state = root.entries().iter().find(|entry| entry.name == "state")?;
-            state.node.scalar().map(PathBuf::from)
-        });
-        if let Some(state) = state {
+        let (text, unread) = match text_of(path) {
+            Ok(text) => (text, None),
+            Err(why) => (why.text.clone(), Some(why)),
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+        let state = tree::outermost("state", &text);
+        if let Some(state) = state.filter(|state| !state.contains(char::REPLACEMENT_CHARACTER)) {
             return Ok(path.parent().unwrap_or(Path::new("")).join(state));
         }
+        if let Some(unread) = unread {
+            return Err(unread);
+        }
+        let mut problems = Vec::new();
+        tree::read(&text, &mut problems);
         if problems.is_empty() {
             problems.push(Problem {
                 place: None,

@@ -93,6 +93,9 @@ fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
+/// What is wrong with a file that has nothing but comments.
+pub(super) const EMPTY: &str = "the file is empty";
+
 /// The line that contains `place`, and below it carets under the relevant part.
 fn excerpt(place: Place, text: &str) -> Option<String> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;

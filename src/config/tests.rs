@@ -309,6 +309,26 @@ fn a_variable_is_refused_where_it_would_be_taken_literally(
     assert_eq!(problems.lines().count(), 1, "{problems}");
 }
 
+#[rstest]
+#[case::behind(with("apps: [a"), true)]
+#[case::before(with("").replace("listen:", "listen: [a"), true)]
+#[case::a_quote_that_swallows_the_rest(with("").replace("listen:", "support: 'a\nlisten:"), true)]
+#[case::a_tab(with("support:\n\t- a"), true)]
+#[case::after_a_mark(format!("\u{feff}{}", with("apps: [a")), true)]
+#[case::with_a_comment(with("]").replace("/doorward", "/doorward # ours"), true)]
+#[case::the_state_itself(with("").replace("state: ", "state: ["), false)]
+#[case::two_of_them(with("state: /tmp").replace("listen:", "support: 'a\nlisten:"), false)]
+#[case::none(with("[").replace("state: ", "# state: "), false)]
+#[case::of_something_else(with("[").replace("state: ", "x:\n  state: "), false)]
+fn the_state_folder_is_found_beside_mistakes(#[case] text: String, #[case] is_found: bool) {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("doorward.yaml");
+    std::fs::write(&file, &text).unwrap();
+    assert!(Config::load(&|_| None, &file).is_err(), "{text}");
+    let found = Config::state_in(&file).ok();
+    assert_eq!(found.as_deref(), is_found.then_some(Path::new("/var/lib/doorward")), "{text}");
+}
+
 #[test]
 fn a_file_in_another_encoding_is_told_where() {
     let home = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
-use super::problem::{Place, Problem};
+use super::problem::{EMPTY, Place, Problem};
 
 /// A value and its place.
 #[derive(Debug)]
@@ -91,31 +91,49 @@ impl Node {
     }
 }
 
-/// Parses `text`; errors go to `problems`. `None` if it is not YAML.
+/// Parses `text`; errors go to `problems`. `None` if it is not YAML, or says nothing.
 pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder { problems, open: Vec::new(), root: None };
-    builder.refuse_odd_breaks(text);
-    for event in Parser::new_from_str(text) {
-        match event {
-            Ok((event, span)) => builder.take(event, &span),
-            Err(error) => {
-                let what = format!("invalid YAML: {}", error.info());
-                let place = place(error.marker());
-                let cure = cure_at(text, place).unwrap_or("check indentation and quotes");
-                builder.refuse(place, what, cure);
-                return None;
-            }
-        }
+    if !builder.parse(text) {
+        return None;
     }
-    if builder.root.is_none() {
+    let root = builder.root.take().filter(|root| !root.is_empty());
+    if root.is_none() {
         let start = Place { line: 1, column: 1 };
-        builder.refuse(
-            start,
-            "the file is empty",
-            "start with the file that `doorward check` shows for an empty one",
-        );
+        let cure = "start with the file that `doorward check` shows for an empty one";
+        builder.refuse(start, EMPTY, cure);
     }
-    builder.root
+    root
+}
+
+/// The text under `key` of the outermost map, even if `text` is not valid elsewhere. `None` also if
+/// it is not certain.
+pub(super) fn outermost(key: &str, text: &str) -> Option<String> {
+    let mut problems = Vec::new();
+    let mut builder = Builder { problems: &mut problems, open: Vec::new(), root: None };
+    let is_yaml = builder.parse(text);
+    // After a mistake, the maps that had begun before it are still open.
+    let mut open = builder.open.into_iter();
+    let root = builder.root.or_else(|| open.next().map(|outermost| outermost.node));
+    let read = root.as_ref().and_then(|root| text_under(key, root));
+    if is_yaml { read } else { read.or_else(|| on_a_line_of_its_own(key, text)) }
+}
+
+fn text_under(key: &str, root: &Node) -> Option<String> {
+    let mut entries = root.entries().iter();
+    let entry = entries.find(|entry| entry.name == key)?;
+    entry.node.scalar().map(str::to_owned)
+}
+
+/// The text under `key` if exactly one line has it: keys of the outermost map are not indented.
+fn on_a_line_of_its_own(key: &str, text: &str) -> Option<String> {
+    let mut found =
+        text.lines().filter(|line| !line.starts_with([' ', '\t', '#'])).filter_map(|line| {
+            let root = read(line, &mut Vec::new())?;
+            text_under(key, &root)
+        });
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 /// A hint for a line that a parser refuses. Few editors show a tab, and YAML reads an unquoted
@@ -145,6 +163,24 @@ struct Open {
 }
 
 impl Builder<'_> {
+    /// Takes everything in `text`, up to a mistake. Returns whether there was none.
+    fn parse(&mut self, text: &str) -> bool {
+        self.refuse_odd_breaks(text);
+        for event in Parser::new_from_str(text) {
+            match event {
+                Ok((event, span)) => self.take(event, &span),
+                Err(error) => {
+                    let what = format!("invalid YAML: {}", error.info());
+                    let place = place(error.marker());
+                    let cure = cure_at(text, place).unwrap_or("check indentation and quotes");
+                    self.refuse(place, what, cure);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     fn take(&mut self, event: Event<'_>, span: &Span) {
         let at = place(&span.start);
         let (value, anchor, tag) = match event {

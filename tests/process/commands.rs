@@ -172,9 +172,7 @@ fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_r
         }
     };
     for (broken, what) in [
-        (format!("{good}\nsupport:\n\t- a\n"), ":17:2: invalid YAML: tabs"),
-        (format!("{good}\n   support: a\n"), ":16:4: invalid YAML: "),
-        (format!("{good}\nsupport: [a\n"), ":16:10: invalid YAML: "),
+        (good.replace("state: ", "state: ["), ":"),
         (String::new(), ":1:1: the file is empty"),
         (good.replace("state: ", "# "), ": state: missing"),
     ] {
@@ -186,6 +184,30 @@ fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_r
     }
     fs::remove_file(setup.file()).unwrap();
     says(&format!("{file}: cannot be read: "));
+}
+
+#[test]
+fn a_mistake_anywhere_but_in_the_state_folder_keeps_no_command_from_the_gateway() {
+    let setup = Setup::new();
+    let _process = setup.opens();
+    let good = fs::read_to_string(setup.file()).unwrap();
+    setup.adds("ada");
+    for (broken, what) in [
+        (format!("{good}\nsupport:\n\t- a\n").into_bytes(), ":17:2: invalid YAML: tabs"),
+        (format!("{good}\n   support: a\n").into_bytes(), ":16:4: invalid YAML: "),
+        (format!("{good}\nsupport: [a\n").into_bytes(), ":16:10: invalid YAML: "),
+        (format!("support: 'a\n{good}").into_bytes(), ": invalid YAML: "),
+        ([good.as_bytes(), b"# caf\xe9\n"].concat(), ":15:6: the byte E9 is not UTF-8"),
+    ] {
+        fs::write(setup.file(), broken).unwrap();
+        let listed = setup.types(&["user", "list"]);
+        assert!(listed.code == Some(0) && listed.out.contains("ada"), "{what}: {listed:?}");
+        let told = setup.types(&["reload"]).notes;
+        assert!(
+            told.contains("configuration not reloaded") && told.contains(what),
+            "{what}: {told}"
+        );
+    }
 }
 
 #[test]
