@@ -184,7 +184,7 @@ pub(super) fn run(
         }
         Err(problems) => {
             writeln!(out, "{}\n", problems.shown()).map_err(unwritten)?;
-            if problems.text.trim().is_empty() && path.is_file() {
+            if problems.are_of_empty_file() {
                 let whole = "A minimal configuration:";
                 writeln!(out, "{whole}\n\n{MINIMAL}").map_err(unwritten)?;
             }
@@ -285,10 +285,27 @@ apps:
 
     #[test]
     fn of_an_empty_file_the_smallest_whole_one_is_shown_and_it_is_valid() {
-        let (out, failed) = checked("\n", false);
-        let (_, shown) = out.split_once("A minimal configuration:\n\n").unwrap();
-        assert!(failed.is_some() && shown.starts_with('#'), "{out}");
-        assert_eq!(checked(shown, false).1, None, "{shown}");
+        let commented = GOOD.replace('\n', "\n# ");
+        for empty in
+            ["", "\n", "\u{feff}", "---\n", "~", "# later\n", "---\n# a\n...\n", &commented]
+        {
+            let (out, failed) = checked(empty, false);
+            assert!(out.contains(":1:1: the file is empty\n"), "{empty}: {out}");
+            let (_, shown) = out.split_once("A minimal configuration:\n\n").unwrap();
+            assert!(failed.is_some() && shown.starts_with('#'), "{out}");
+            assert_eq!(checked(shown, false).1, None, "{shown}");
+        }
+        for other in ["{}", "[]", "a", "listen:"] {
+            assert!(!checked(other, false).0.contains("A minimal configuration"), "{other}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_instead_of_a_file_that_cannot_be_read() {
+        let mut out = Vec::new();
+        let home = tempfile::tempdir().unwrap();
+        assert!(run(home.path(), false, false, &mut out).is_err());
+        assert!(!String::from_utf8(out).unwrap().contains("A minimal configuration"));
     }
 
     #[test]

@@ -82,19 +82,24 @@ impl Problems {
         each.collect::<Vec<_>>().join("\n\n")
     }
 
+    /// Whether the file has nothing but comments.
+    pub fn are_of_empty_file(&self) -> bool {
+        self.problems.iter().any(|problem| problem.what == EMPTY)
+    }
+
     fn prefix(&self, problem: &Problem) -> String {
         let space = if problem.place.is_some() { "" } else { " " };
         format!("{}:{space}", self.file)
     }
 }
 
+/// What is wrong with a file that has nothing but comments.
+pub(super) const EMPTY: &str = "the file is empty";
+
 /// Removes control characters: text from the file must not control the reader's terminal.
 fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
-
-/// What is wrong with a file that has nothing but comments.
-pub(super) const EMPTY: &str = "the file is empty";
 
 /// The line that contains `place`, and below it carets under the relevant part.
 fn excerpt(place: Place, text: &str) -> Option<String> {
