@@ -36,10 +36,14 @@ pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
     if name.contains("htpasswd") {
         return Some(Format::Htpasswd);
     }
+    if is_utf16(bytes) {
+        // Whatever it is, that is what is wrong with it.
+        return Some(Format::Csv);
+    }
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
-    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))?;
-    if separator(first).is_some() {
+    let first = text.lines().find(|line| !is_blank(line.as_bytes()) && !line.starts_with('#'))?;
+    if separator(first).or_else(|| told_separator(first.as_bytes())).is_some() {
         return Some(Format::Csv);
     }
     first.contains(':').then_some(Format::Htpasswd)
@@ -47,15 +51,26 @@ pub(super) fn format_of(file: &Path, bytes: &[u8]) -> Option<Format> {
 
 /// All valid users in `bytes`, and the problems of the other lines.
 pub(super) fn read(format: Format, bytes: &[u8]) -> (Vec<Line>, Vec<Problem>) {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut sheet = Sheet::default();
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     match format {
+        _ if is_utf16(bytes) => sheet.is_wrong(1, "the file is UTF-16", "save it as UTF-8"),
         Format::Csv => sheet.read_csv(bytes),
         Format::Htpasswd => sheet.read_htpasswd(bytes),
     }
     sheet.find_twins();
     sheet.problems.sort_by_key(|problem| problem.line);
     (sheet.people, sheet.problems)
+}
+
+/// Whether text begins with a byte order mark of UTF-16, or with a letter of it.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
+}
+
+/// Whether a line of a table is empty, or all its fields are.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| byte.is_ascii_whitespace() || b",;".contains(byte))
 }
 
 #[derive(Default)]
@@ -70,6 +85,8 @@ enum Column {
     Email,
     FullName,
     Groups,
+    /// It has no title. Spreadsheets write columns that were used once.
+    Nothing,
 }
 
 fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
@@ -80,6 +97,7 @@ fn columns<'t>(header: impl Iterator<Item = &'t str>) -> Vec<Option<Column>> {
             "email" | "mail" | "emailaddress" => Some(Column::Email),
             "fullname" | "displayname" => Some(Column::FullName),
             "group" | "groups" => Some(Column::Groups),
+            "" if title.trim().is_empty() => Some(Column::Nothing),
             _ => None,
         }
     };
@@ -94,23 +112,42 @@ fn separator(header: &str) -> Option<u8> {
     b",;\t".iter().copied().find(has_name)
 }
 
+/// The separator that Excel's own first line tells: `sep=;`.
+fn told_separator(line: &[u8]) -> Option<u8> {
+    let line = line.trim_ascii();
+    let line = line.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(line);
+    match line.split_at_checked(4)? {
+        (word, [separator, ..]) if word.eq_ignore_ascii_case(b"sep=") => Some(*separator),
+        // A tab at the end was trimmed.
+        (word, []) if word.eq_ignore_ascii_case(b"sep=") => Some(b'\t'),
+        _ => None,
+    }
+}
+
 impl Sheet {
     fn is_wrong(&mut self, line: u64, what: impl Into<String>, cure: impl Into<String>) {
         self.problems.push(Problem { line, what: what.into(), cure: cure.into() });
     }
 
     fn read_csv(&mut self, bytes: &[u8]) {
-        let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-        let separator = first.and_then(|first| separator(&String::from_utf8_lossy(first)));
+        let lines = || bytes.split(|byte| *byte == b'\n').filter(|line| !is_blank(line));
+        let told = lines().next().and_then(told_separator);
+        let header = lines().nth(usize::from(told.is_some()));
+        let found = header.and_then(|header| separator(&String::from_utf8_lossy(header)));
+        let separator = told.or(found).unwrap_or(b',');
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .delimiter(separator.unwrap_or(b','))
+            .delimiter(separator)
             .from_reader(bytes);
-        let mut columns = None;
+        let (mut columns, mut is_told) = (None, told.is_some());
         for record in reader.byte_records() {
             // Reading from memory cannot fail, and any number of fields is accepted.
             let Ok(record) = record else { continue };
+            let is_empty = record.iter().all(|field| field.trim_ascii().is_empty());
+            if is_empty || std::mem::take(&mut is_told) {
+                continue;
+            }
             let number = number_of(&record, bytes);
             let fields: Option<Vec<&str>> =
                 record.iter().map(|field| std::str::from_utf8(field).ok().map(str::trim)).collect();
@@ -120,7 +157,7 @@ impl Sheet {
                     Some(found) => columns = Some(found),
                     None => return,
                 },
-                (Some(fields), Some(columns)) => self.row(number, columns, &fields),
+                (Some(fields), Some(columns)) => self.row(number, columns, &fields, separator),
             }
         }
         if columns.is_none() && self.problems.is_empty() {
@@ -142,7 +179,7 @@ impl Sheet {
                     what,
                     "remove it: the columns are name, e-mail, full name and groups",
                 );
-            } else if found[..place].contains(column) {
+            } else if *column != Some(Column::Nothing) && found[..place].contains(column) {
                 self.is_wrong(number, format!("there are two columns for `{title}`"), "remove one");
             }
         }
@@ -151,11 +188,22 @@ impl Sheet {
         (self.problems.is_empty()).then(|| unknown.collect())
     }
 
-    fn row(&mut self, number: u64, columns: &[Column], fields: &[&str]) {
-        if fields.len() != columns.len() {
-            let what =
-                format!("the line has {} fields, the header has {}", fields.len(), columns.len());
-            self.is_wrong(number, what, "put a field that holds a comma between double quotes");
+    fn row(&mut self, number: u64, columns: &[Column], fields: &[&str], separator: u8) {
+        let (fields, more) = fields.split_at_checked(columns.len()).unwrap_or((fields, &[]));
+        if fields.len() != columns.len() || more.iter().any(|field| !field.is_empty()) {
+            let (count, separator) = (fields.len() + more.len(), name_of(separator));
+            let what = format!("the line has {count} fields, the header has {}", columns.len());
+            let cure = format!("put a field that holds a {separator} between double quotes");
+            self.is_wrong(number, what, cure);
+            return;
+        }
+        let untitled = columns
+            .iter()
+            .zip(fields)
+            .find(|(column, field)| **column == Column::Nothing && !field.is_empty());
+        if let Some((_, field)) = untitled {
+            let what = format!("`{}` is in a column without a title", field.escape_debug());
+            self.is_wrong(number, what, "give the column a title, or remove it");
             return;
         }
         let field = |column| {
@@ -212,6 +260,11 @@ impl Sheet {
                 );
                 continue;
             };
+            if is_htdigest(digest) {
+                let what = "it is a line of htdigest, whose hashes are for HTTP Digest only";
+                self.is_wrong(number, what, NEEDS_LINK);
+                continue;
+            }
             let name = self.value(number, "name", Some(name), Name::parse);
             match (name, Digest::parse(digest)) {
                 (Some(name), Ok(_)) => self.people.push(Line {
@@ -267,6 +320,21 @@ fn number_of(record: &csv::ByteRecord, bytes: &[u8]) -> u64 {
     position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
 }
 
+/// Whether a realm and an MD5 digest follow the name, as Apache's htdigest writes them.
+fn is_htdigest(rest: &str) -> bool {
+    let digest = rest.rsplit_once(':').map_or("", |(_, digest)| digest);
+    digest.len() == 32 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn name_of(separator: u8) -> String {
+    match separator {
+        b',' => "comma".to_owned(),
+        b';' => "semicolon".to_owned(),
+        b'\t' => "tab".to_owned(),
+        other => format!("`{}`", char::from(other)),
+    }
+}
+
 const fn cure(why: DigestError) -> &'static str {
     match why {
         DigestError::Broken(_) => "copy the whole line again, or remove it",
@@ -275,12 +343,11 @@ const fn cure(why: DigestError) -> &'static str {
         | DigestError::Plain
         | DigestError::Unknown
         | DigestError::Costly(_)
-        | DigestError::ManyRounds(_) => {
-            "remove the line, and give this user a link: doorward user add NAME"
-        }
+        | DigestError::ManyRounds(_) => NEEDS_LINK,
     }
 }
 
+const NEEDS_LINK: &str = "remove the line, and give this user a link: doorward user add NAME";
 const HEADER: &str = "begin with the line: name,e-mail,full name,groups";
 
 #[cfg(test)]
@@ -328,7 +395,7 @@ mod tests {
             Ada,x@example.com,,\n\
             eve,ADA@example.com,,\n\
             caf\xe9,,,\n\
-            ,,,\n";
+            ,x@y.test,,\n";
         insta::assert_snapshot!("import_csv_problems", wrong(Format::Csv, text));
     }
 
@@ -344,6 +411,44 @@ mod tests {
             let [ada] = &people[..] else { panic!("{text}") };
             assert!(ada.who.email.is_some() && ada.who.groups.len() == 2, "{text}");
             assert_eq!(format_of(Path::new("people"), text.as_bytes()), Some(Format::Csv));
+        }
+    }
+
+    #[test]
+    fn what_spreadsheets_add_changes_nothing() {
+        for text in [
+            "name;email;;\nada;ada@x.test;;\n;;;\n; ;;\n",
+            "name,,email\nada,,ada@x.test\n,,\n",
+            ";;\nname;email;\nada;ada@x.test;;;\n",
+            "sep=;\r\nname;email\r\nada;ada@x.test\r\n",
+            "\u{feff}SEP=,\nname,email\nada,ada@x.test\n",
+            "\"sep=;\"\nname;email\nada;ada@x.test\n",
+            "sep=\t\nname\temail\nada\tada@x.test\n",
+            "sep=|\nname|email\nada|ada@x.test\n",
+        ] {
+            let (people, problems) = read(Format::Csv, text.as_bytes());
+            assert!(problems.is_empty(), "{text}: {problems:?}");
+            let [ada] = &people[..] else { panic!("{text}") };
+            assert_eq!(ada.who.email.as_ref().map(Email::as_str), Some("ada@x.test"), "{text}");
+            assert_eq!(format_of(Path::new("-"), text.as_bytes()), Some(Format::Csv), "{text}");
+        }
+        assert_eq!(
+            wrong(Format::Csv, b"sep=;\nname;email;\nada;ada@x.test;x\nbob;a;b;c\n"),
+            "3: `x` is in a column without a title\n   give the column a title, or remove it\n\
+             4: the line has 4 fields, the header has 3\n   \
+             put a field that holds a semicolon between double quotes\n",
+        );
+    }
+
+    #[test]
+    fn a_file_in_utf_16_has_one_problem() {
+        let text: Vec<u8> =
+            "name,email\nada,\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = [b"\xff\xfe", &*text].concat();
+        for (format, bytes) in
+            [(Format::Csv, &text), (Format::Csv, &marked), (Format::Htpasswd, &marked)]
+        {
+            assert_eq!(wrong(format, bytes), "1: the file is UTF-16\n   save it as UTF-8\n");
         }
     }
 
@@ -364,9 +469,11 @@ mod tests {
             no colon\n\
             ADA:$apr1$saltsalt$wcCrwJ/vlWbVlRUm2Aa0l1\n\
             max:$2y$15$0123456789abcdefghijkOVADbYVm/zyFr2QSUJsHa7tpbXnXIIPu\n\
-            tim:{SHA}OYBaeO2\n";
+            tim:{SHA}OYBaeO2\n\
+            dig:Staff only:939e7578ed9e3c518a452acee763bce9\n";
         let told = wrong(Format::Htpasswd, text.as_bytes());
         assert!(!told.contains("sesame") && !told.contains("rqX"), "{told}");
+        assert!(!told.contains("939e"), "{told}");
         insta::assert_snapshot!("import_htpasswd_problems", told);
     }
 
