@@ -66,24 +66,35 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 
 /// Whether only a script sends such a request: no navigation has these headers.
 fn is_a_scripts(headers: &HeaderMap) -> bool {
-    // Other values come from apps that show pages: Android's WebView sends the app's name.
-    let by_xml = headers.get("x-requested-with").map(HeaderValue::as_bytes);
-    by_xml.is_some_and(|by| by.eq_ignore_ascii_case(b"XMLHttpRequest"))
+    // Android's WebView, which shows pages, sends the name of its app, which always has a dot.
+    let by = headers.get("x-requested-with").map(HeaderValue::as_bytes);
+    by.is_some_and(|by| !by.is_empty() && !by.contains(&b'.'))
         || accepts(headers, "turbo-stream")
         || OF_SCRIPTS.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Headers of htmx, Turbo, Turbolinks, pjax, Inertia, Livewire, Unpoly and Next.js, and those with
-/// which scripts show that they come from a page of the application.
-const OF_SCRIPTS: [&str; 13] = [
-    "hx-request",
+/// Headers of libraries that fetch parts of pages, and those with which scripts show that they come
+/// from a page of the application.
+const OF_SCRIPTS: [&str; 24] = [
+    "hx-request", // htmx
+    "fx-request", // fixi
     "turbo-frame",
     "x-turbo-request-id",
     "turbolinks-referrer",
     "x-pjax",
+    "x-barba",
     "x-inertia",
     "x-livewire",
-    "x-up-version",
+    "x-up-version", // Unpoly
+    "x-alpine-request",
+    "datastar-request",
+    "x-ic-request", // intercooler
+    "x-splade",
+    "x-october-request-handler",
+    "x-winter-request-handler",
+    "faces-request",   // Jakarta Faces
+    "x-microsoftajax", // ASP.NET's UpdatePanel
+    "wicket-ajax",
     "next-router-state-tree",
     "rsc",
     "x-csrf-token",
@@ -581,6 +592,11 @@ mod tests {
     #[case::turbo(&[("accept", "text/html, application/xhtml+xml"), ("x-turbo-request-id", "1")], false)]
     #[case::turbo_frame(&[("accept", "text/html, application/xhtml+xml"), ("turbo-frame", "a")], false)]
     #[case::turbo_stream(&[("accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml")], false)]
+    #[case::swup(&[("accept", "text/html, application/xhtml+xml"), ("x-requested-with", "swup")], false)]
+    #[case::barba(&[("accept", "text/html,application/xhtml+xml,application/xml"), ("x-barba", "yes")], false)]
+    #[case::faces(&[("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("faces-request", "partial/ajax")], false)]
+    #[case::update_panel(&[("accept", "text/html,application/xhtml+xml"), ("x-microsoftajax", "Delta=true")], false)]
+    #[case::says_nothing_of_itself(&[("accept", "text/html,application/xhtml+xml"), ("x-requested-with", "")], true)]
     #[case::axios(&[("accept", "application/json, text/plain, */*")], false)]
     #[case::plain_fetch(&[("accept", "text/html")], false)]
     #[case::curl(&[("accept", "*/*")], false)]
