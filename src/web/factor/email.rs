@@ -91,7 +91,8 @@ pub fn steps(
     problem: Option<&Problem>,
     now: Timestamp,
 ) -> Steps {
-    let before = vec![Step { heading: "Know what an e-mail is worth", content: html(&Worth) }];
+    let before =
+        vec![Step { heading: "Know what a code by e-mail is worth", content: html(&Worth) }];
     let address = address.map(ToString::to_string).unwrap_or_default();
     if !begun.is_waiting(now) {
         return Steps {

@@ -97,7 +97,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     ),
     headings: ["Add a security key", "Replace with a security key"],
     leads: [
-        "Any of your second factors is accepted.",
+        "When you sign in, you can use this key, or any second factor that you have already.",
         "What you have now works until the new key is set up. Then all of it stops working, and your \
          sessions in other browsers end.",
     ],

@@ -121,6 +121,11 @@ fn every_page_of_passkeys() {
     joins(&browser, &instance);
     let secret = sets_up(&browser, &instance);
     saves_codes(&browser);
+    signs_out(&browser);
+    signs_in(&browser, "/strict/");
+    instance.waits(Duration::from_secs(30));
+    browser.comes_to("/.doorward/challenge").enters(&code(&secret, instance.now()));
+    browser.comes_to("/strict/");
     let key = plugs_in(&browser, &usb());
     browser.visits("/keys/").comes_to(ADD).sees("[data-security-key=create]");
     takes_it("phishing-resistant-add");
@@ -129,6 +134,7 @@ fn every_page_of_passkeys() {
     browser.visits("/.doorward/security-key-help");
     takes_it("key-help");
     signs_out(&browser);
+    instance.waits(Duration::from_hours(72));
 
     // While a key is there, it answers where autofill asks.
     unplugs(&browser, &key);

@@ -111,8 +111,9 @@ fn every_page_of_sent_codes() {
     is_wrong(&browser, "Continue");
     takes("text-challenge-last-wrong");
     instance.waits(Duration::from_hours(2));
-    signs_out(&browser);
 
+    let browser = Browser::before(&instance);
+    let takes = |name: &str| super::takes(&browser, name);
     provider.feels(Mood::Says(500, "{}"));
     signs_in(&browser, "/strict/");
     for count in 1..=3 {
