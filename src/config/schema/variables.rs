@@ -39,10 +39,10 @@ pub(in crate::config) fn refuse_variables(
         (Kind::WordOrTexts(_) | Kind::TextOrTexts, Value::List(_)) => {
             refuse_variables(&Kind::List(&Kind::Text), node, path, problems);
         }
-        (_, Value::Scalar { text, .. }) => {
-            if names_variable(text) && problems.iter().all(|problem| problem.key != path) {
-                problems.push(refused(text, path, node.place));
-            }
+        (_, Value::Scalar { text, .. })
+            if names_variable(text) && problems.iter().all(|problem| problem.key != path) =>
+        {
+            problems.push(refused(text, path, node.place));
         }
         _ => {}
     }
