@@ -13,6 +13,8 @@ use crate::web::Allowed;
 pub(super) struct Authorization {
     virtual_host: Arc<VirtualHost>,
     allowed: Allowed,
+    /// [`Web::dropped_keys`](crate::web::Web::dropped_keys) before the cookies of the request were read.
+    dropped_keys: u64,
 }
 
 impl std::fmt::Debug for Authorization {
@@ -22,8 +24,9 @@ impl std::fmt::Debug for Authorization {
 }
 
 impl Authorization {
-    pub(super) fn of(virtual_host: &Arc<VirtualHost>, allowed: Allowed) -> Self {
-        Self { virtual_host: Arc::clone(virtual_host), allowed }
+    /// `dropped_keys`: [`Web::dropped_keys`](crate::web::Web::dropped_keys) before the cookies of the request were read.
+    pub(super) fn of(virtual_host: &Arc<VirtualHost>, allowed: Allowed, dropped_keys: u64) -> Self {
+        Self { virtual_host: Arc::clone(virtual_host), allowed, dropped_keys }
     }
 
     /// Whether this and `other` belong to the same request.
@@ -40,6 +43,12 @@ impl Authorization {
     /// the last check.
     pub(super) async fn holds_in(&self, sites: &Sites, used: bool) -> Still {
         match sites.find(&self.virtual_host.address.authority) {
+            // The key that signed the cookie may be gone; who signed in since shows another cookie.
+            Some(virtual_host)
+                if !self.is_strangers() && virtual_host.web.dropped_keys() != self.dropped_keys =>
+            {
+                Still::Over
+            }
             Some(virtual_host) => virtual_host.web.still_allows(&self.allowed, used).await,
             None => Still::Over,
         }

@@ -25,6 +25,8 @@ pub(super) struct Memo(Mutex<Remembered>);
 struct Remembered {
     /// The virtual host that was addressed: another one has other keys and other headers.
     virtual_host: Weak<VirtualHost>,
+    /// When keys are dropped, cookies that they have signed mean nothing.
+    dropped_keys: u64,
     cookies: Option<Cookies>,
     introduction: Option<Introduction>,
 }
@@ -82,11 +84,16 @@ impl Memo {
 }
 
 impl Remembered {
-    /// What is remembered for this virtual host. Forgets everything if it was for another one.
+    /// What is remembered for this virtual host. Forgets everything if it was for another one, or if
+    /// keys were dropped since.
     fn at(&mut self, virtual_host: &Arc<VirtualHost>) -> &mut Self {
+        let dropped_keys = virtual_host.web.dropped_keys();
         // The `Weak` keeps the allocation alive, so pointer equality cannot hit a reused address.
-        if !std::ptr::eq(self.virtual_host.as_ptr(), Arc::as_ptr(virtual_host)) {
-            *self = Self { virtual_host: Arc::downgrade(virtual_host), ..Self::default() };
+        if !std::ptr::eq(self.virtual_host.as_ptr(), Arc::as_ptr(virtual_host))
+            || self.dropped_keys != dropped_keys
+        {
+            let virtual_host = Arc::downgrade(virtual_host);
+            *self = Self { virtual_host, dropped_keys, ..Self::default() };
         }
         self
     }

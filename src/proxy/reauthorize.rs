@@ -27,6 +27,7 @@ pub(super) fn watch(
         let mut ticks = 0_u64;
         let mut last = sites.load_full();
         let mut touched = last.env().store.changes();
+        let mut keys = last.env().signer.dropped();
         let mut probe: Option<JoinHandle<bool>> = None;
         let mut clock = tokio::time::interval(TICK);
         // Do not catch up on missed ticks.
@@ -37,7 +38,9 @@ pub(super) fn watch(
             let sites_now = sites.load_full();
             let env = sites_now.env();
             let mut changed = Changes { touched: touched.take(), ..Changes::default() };
-            changed.everything = !Arc::ptr_eq(&last, &sites_now);
+            let keys_now = env.signer.dropped();
+            changed.everything = !Arc::ptr_eq(&last, &sites_now) || keys_now != keys;
+            keys = keys_now;
             match env.now() {
                 Ok(now) => changed.now = now,
                 Err(_) => changed.everything = true,

@@ -63,6 +63,7 @@ pub(super) async fn receive(
     };
     let virtual_host = &*passage.virtual_host.insert(virtual_host);
     let web = &virtual_host.web;
+    let dropped_keys = web.dropped_keys();
     // Only visitors who have signed in have such a cookie, even if their session has ended.
     let named = present
         .cookie
@@ -123,8 +124,9 @@ pub(super) async fn receive(
                         return Onward::Answered(overload::later(Box::pin(notice).await));
                     }
                 }
-                connection
-                    .authorize(allowed.map(|allowed| Authorization::of(virtual_host, allowed)));
+                connection.authorize(
+                    allowed.map(|allowed| Authorization::of(virtual_host, allowed, dropped_keys)),
+                );
                 if present.authorization && connection_auth::binds(asked.headers) {
                     connection.bind();
                 }

@@ -117,6 +117,12 @@ impl Web {
     }
 
     /// Lets a request in this session pass to the application, or returns what the visitor gets
+    /// Changes when what was read of cookies may not count any more; see
+    /// [`Keyring::dropped`](crate::store::Keyring::dropped).
+    pub fn dropped_keys(&self) -> u64 {
+        self.state.env.signer.dropped()
+    }
+
     /// instead. `request` is what was read of `asked`.
     ///
     /// # Errors

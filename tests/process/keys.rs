@@ -18,6 +18,7 @@ use super::killed::{all_is_well, disturbs_amid};
 use super::person::Person;
 use super::setup::{HOST, PASSWORD, Process, Setup};
 use crate::support::window::Window;
+use crate::support::wire::Wire;
 
 /// How often the process is killed.
 const KILLS: u64 = 20;
@@ -252,8 +253,19 @@ fn after_a_leak_what_the_old_key_signed_ends_at_once() {
     assert!(has_a_session(gateway, &cookies));
     setup.rotates(Purpose::Cookies, &[]);
     assert!(has_a_session(gateway, &cookies));
+    let line: Vec<_> =
+        cookies.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let line = line.join("; ");
+    let asks = |path| format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\nCookie: {line}\r\n\r\n");
+    let (mut kept, mut events) = (Wire::to(gateway), Wire::to(gateway));
+    assert_eq!(kept.asks(asks("/")).status, 200);
+    events.sends(asks("/events"));
+    assert_eq!(events.head().status, 200);
     setup.rotates(Purpose::Cookies, &["--drop-old"]);
     assert!(!has_a_session(gateway, &cookies));
+    // Nor on connections that are open.
+    assert_eq!(kept.asks(asks("/")).status, 401);
+    assert!(events.is_over());
     assert_eq!(setup.ids(Purpose::Cookies), [3]);
     // What records need is kept.
     let said = setup.types(&["keys", "rotate", "sealing", "--drop-old"]);

@@ -3,9 +3,11 @@
 //! A change is written to the file first, and used once it is on disk. So a crash never leaves a
 //! record, a name or a cookie whose key is lost.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use data_encoding::BASE64URL_NOPAD;
@@ -32,6 +34,8 @@ pub struct Keyring {
     in_use: ArcSwap<InUse>,
     /// Held by whoever changes the keys.
     turn: Mutex<()>,
+    /// How often a key that had signed cookies was dropped.
+    dropped: AtomicU64,
 }
 
 /// What is made of the keys once, instead of for each use.
@@ -85,7 +89,13 @@ impl Keyring {
     /// Keys that are kept nowhere.
     pub fn in_memory(keys: Keys) -> Self {
         let in_use = ArcSwap::from_pointee(InUse::new(keys));
-        Self { file: None, in_use, turn: Mutex::new(()) }
+        Self { file: None, in_use, turn: Mutex::new(()), dropped: AtomicU64::new(0) }
+    }
+
+    /// Changes when a key that had signed cookies is dropped: a cookie that was accepted before need
+    /// not be any more.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Acquire)
     }
 
     /// The keys for one purpose.
@@ -179,7 +189,14 @@ impl Keyring {
 
     /// Uses `keys` from now on. They are in the file.
     pub(in crate::store) fn take_up(&self, keys: Keys) {
-        self.in_use.store(Arc::new(InUse::new(keys)));
+        let of_cookies = |keys: &Keys| {
+            keys.ring(Purpose::Cookies).all().map(|held| held.id).collect::<BTreeSet<_>>()
+        };
+        let stays = of_cookies(&keys);
+        let before = self.in_use.swap(Arc::new(InUse::new(keys)));
+        if !of_cookies(&before.keys).is_subset(&stays) {
+            self.dropped.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
