@@ -79,6 +79,17 @@ pub(super) async fn answer(
     }
 }
 
+/// Logs that one upstream of an application cannot be reached, and that the request goes to another.
+pub(super) fn another_is_tried(error: &Error, passage: &Passage, sites: &Sites) {
+    let Some(virtual_host) = &passage.virtual_host else { return };
+    let app = virtual_host.web.host().app.as_ref().map(|app| app.name.as_str());
+    let application = virtual_host.application.as_ref();
+    let upstream = application.and_then(|known| known.address_of(&passage.tried));
+    let kind = error.etype();
+    let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
+    tracing::warn!(app, upstream, kind = kind.as_str(), "{what}; another upstream is tried");
+}
+
 /// The answer to a request that cannot be judged, because something is broken here.
 pub(super) async fn unavailable(
     why: Unavailable,
@@ -137,9 +148,12 @@ fn failure(error: &Error) -> Failure {
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
                 Failure::Late
             }
-            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
-                Failure::Unreadable
-            }
+            ErrorType::InvalidHTTPHeader
+            | ErrorType::H1Error
+            | ErrorType::H2Error
+            | ErrorType::InvalidH2
+            | ErrorType::H2Downgrade
+            | ErrorType::Custom(_) => Failure::Unreadable,
             _ => Failure::Unreachable,
         },
         ErrorSource::Downstream => match kind {

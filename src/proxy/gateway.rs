@@ -184,8 +184,7 @@ impl ProxyHttp for Gateway {
         let peer =
             application.and_then(|known| known.peer(*length, silent_ticks.is_some(), alone, tried));
         peer.ok_or_else(|| {
-            Error::explain(ErrorType::ConnectError, "the upstream name is not resolved yet")
-                .into_up()
+            Error::explain(ErrorType::ConnectError, "its name cannot be resolved").into_up()
         })
     }
 
@@ -201,7 +200,13 @@ impl ProxyHttp for Gateway {
             .virtual_host
             .as_ref()
             .and_then(|virtual_host| virtual_host.application.as_ref());
-        error.set_retry(application.is_some_and(|known| known.failed(&passage.tried)));
+        // Pingora calls it ours if we may not open a socket file.
+        error.as_up();
+        let failed = application.map(|known| known.failed(&passage.tried)).unwrap_or_default();
+        if failed.is_another_left && failed.is_new {
+            failure::another_is_tried(&error, passage, &self.sites.load());
+        }
+        error.set_retry(failed.is_another_left);
         error
     }
 

@@ -47,6 +47,15 @@ struct MadeOf {
 /// The endpoints that were tried for one request, by index.
 pub(in crate::proxy) type Tried = SmallVec<[usize; 4]>;
 
+/// What an endpoint that could not be reached means for its request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::proxy) struct Failed {
+    /// Whether the endpoint had answered before.
+    pub(in crate::proxy) is_new: bool,
+    /// Whether there is one that was not tried.
+    pub(in crate::proxy) is_another_left: bool,
+}
+
 impl Application {
     /// The endpoints of `app`; `before` itself if nothing has changed. Names are resolved now, and
     /// again at intervals for as long as the endpoint is in use. If resolution fails, the endpoint
@@ -135,13 +144,13 @@ impl Application {
         })
     }
 
-    /// Notes that the endpoint that was tried last could not be reached. Gives whether another is
-    /// left.
-    pub(in crate::proxy) fn failed(&self, tried: &Tried) -> bool {
-        if let Some(endpoint) = tried.last().and_then(|index| self.endpoints.get(*index)) {
-            endpoint.failed();
+    /// Notes that the endpoint that was tried last could not be reached.
+    pub(in crate::proxy) fn failed(&self, tried: &Tried) -> Failed {
+        let endpoint = tried.last().and_then(|index| self.endpoints.get(*index));
+        Failed {
+            is_new: endpoint.is_some_and(|endpoint| endpoint.failed()),
+            is_another_left: (0..self.endpoints.len()).any(|index| !tried.contains(&index)),
         }
-        (0..self.endpoints.len()).any(|index| !tried.contains(&index))
     }
 
     /// How many of its endpoints answer, and how many do not.

@@ -43,25 +43,39 @@ impl std::fmt::Debug for Dial {
 }
 
 impl Dial {
-    /// Opens the connection.
+    /// Opens the connection, for HTTP/1.1.
     ///
     /// # Errors
     /// The application does not answer in time, or fails the verification.
     pub(super) async fn go(&self) -> io::Result<Pin<Box<dyn Connection>>> {
-        let connected = tokio::time::timeout(self.within, self.connect()).await;
+        Ok(self.go_speaking(false).await?.0)
+    }
+
+    /// Opens the connection, for HTTP/2 if `http2`. Gives whether HTTP/2 is spoken: over TLS, the
+    /// application may choose HTTP/1.1 (RFC 7301).
+    ///
+    /// # Errors
+    /// The application does not answer in time, or fails the verification.
+    pub(super) async fn go_speaking(
+        &self,
+        http2: bool,
+    ) -> io::Result<(Pin<Box<dyn Connection>>, bool)> {
+        let connected = tokio::time::timeout(self.within, self.connect(http2)).await;
         connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    async fn connect(&self) -> io::Result<Pin<Box<dyn Connection>>> {
+    async fn connect(&self, http2: bool) -> io::Result<(Pin<Box<dyn Connection>>, bool)> {
         if let Some(path) = self.upstream.socket() {
-            return Ok(Box::pin(UnixStream::connect(path).await?));
+            return Ok((Box::pin(UnixStream::connect(path).await?), http2));
         }
         let addresses = self.addresses.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let stream = addresses.connect().await?;
         prepare(&stream)?;
-        match &self.secure {
-            None => Ok(Box::pin(stream)),
-            Some(Secure { trust, name }) => Ok(Box::pin(trust.encrypt(name, stream).await?)),
-        }
+        let Some(Secure { trust, name }) = &self.secure else {
+            return Ok((Box::pin(stream), http2));
+        };
+        let encrypted = trust.encrypt(name, stream, http2).await?;
+        let chosen = encrypted.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Box::pin(encrypted), chosen))
     }
 }

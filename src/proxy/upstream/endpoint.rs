@@ -166,18 +166,20 @@ impl Endpoint {
     }
 
     /// Notes that it could not be reached. It is skipped for a second, then for two, up to half a
-    /// minute.
-    pub(super) fn failed(&self) {
+    /// minute. Gives whether it had answered before.
+    pub(super) fn failed(&self) -> bool {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = LEFT_ALONE.saturating_mul(1 << failures.min(8)).min(LEFT_ALONE_AT_MOST);
         let until = self.age().saturating_add(millis(pause));
         self.left_alone_until.store(until, Ordering::Relaxed);
+        failures == 0
     }
 
     /// Notes that it has answered a request.
     pub(super) fn answered(&self) {
-        if self.failures.load(Ordering::Relaxed) > 0 {
-            self.failures.store(0, Ordering::Relaxed);
+        if self.failures.load(Ordering::Relaxed) > 0 && self.failures.swap(0, Ordering::Relaxed) > 0
+        {
+            tracing::info!(app = self.app, upstream = %self.upstream, "upstream answers again");
         }
     }
 

@@ -4,6 +4,7 @@
 //! parsed may contain secrets.
 
 use std::fmt::Write as _;
+use std::io;
 
 use pingora::{Error, ErrorType, ImmutStr};
 
@@ -34,39 +35,90 @@ pub(in crate::proxy) fn reason(
             "timeout: the application read nothing of the request for upstream_timeouts.write ({})",
             seconds(timeouts.write)
         ),
-        ErrorType::TLSHandshakeFailure
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::InvalidCert => {
+        ErrorType::TLSHandshakeTimedout => format!(
+            "timeout: the application did not finish the TLS handshake within \
+             upstream_timeouts.connect ({})",
+            seconds(timeouts.connect)
+        ),
+        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert => {
             format!("TLS handshake with the application failed: {}", tls(&error.to_string()))
         }
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
-            format!("the application closed the connection{}", cause(error))
+            match system(error).and_then(of_tls) {
+                Some(fault) => format!("TLS with the application failed: {fault}"),
+                None => format!("the application closed the connection{}", cause(error)),
+            }
         }
         ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::Custom(_) => {
-            format!("invalid HTTP response from the application{}", unreadable(error))
+            format!("invalid HTTP response from the application{}", unreadable(kind, error))
         }
-        _ => format!("cannot connect to the application{}", cause(error)),
+        ErrorType::H2Error | ErrorType::InvalidH2 | ErrorType::H2Downgrade => {
+            format!("invalid HTTP/2 response from the application{}", of_http2(error))
+        }
+        _ => match &error.context {
+            // Ours: Pingora's own words name addresses and file descriptors.
+            Some(ImmutStr::Static(words)) => format!("cannot connect to the application: {words}"),
+            _ => format!("cannot connect to the application{}", cause(error)),
+        },
     }
 }
 
-/// The error of the operating system.
-fn cause(error: &Error) -> String {
-    let mut next = error.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
-    while let Some(found) = next {
-        if let Some(io) = found.downcast_ref::<std::io::Error>() {
-            return format!(": {io}");
+/// This error and those that caused it, the last cause at the end.
+fn chain(error: &Error) -> impl Iterator<Item = &Error> {
+    std::iter::successors(Some(error), |error| {
+        let cause = error.cause.as_deref()?;
+        // Pingora boxes its own errors once more when it adds to them.
+        let boxed = || cause.downcast_ref::<Box<Error>>().map(|inner| &**inner);
+        cause.downcast_ref::<Error>().or_else(boxed)
+    })
+}
+
+/// What is wrong with an answer over HTTP/2. The words of the library tell frames and codes, nothing
+/// that was sent.
+fn of_http2(error: &Error) -> String {
+    let cause = chain(error).last().and_then(|last| last.cause.as_deref());
+    match cause.map(ToString::to_string) {
+        // An answer of HTTP/1.1, read as a frame, is too long.
+        Some(told) if told.contains("frame with invalid size") => {
+            ": it does not speak HTTP/2 as `upstream_http2` says".to_owned()
         }
-        next = found.downcast_ref::<Error>().map_or_else(
-            || found.source(),
-            |inner| inner.cause.as_deref().map(|cause| cause as &dyn std::error::Error),
-        );
+        Some(told) => format!(": {told}"),
+        None => String::new(),
     }
-    String::new()
+}
+
+/// The error of the operating system, or of TLS, behind this one.
+fn system(error: &Error) -> Option<&io::Error> {
+    let cause = chain(error).last()?.cause.as_deref()?;
+    let mut next = Some(cause as &dyn std::error::Error);
+    while let Some(found) = next {
+        if let Some(system) = found.downcast_ref() {
+            return Some(system);
+        }
+        next = found.source();
+    }
+    None
+}
+
+/// What is wrong with the TLS of the application, if that is the error.
+pub(super) fn of_tls(error: &io::Error) -> Option<String> {
+    if let Some(rustls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Some(tls(&rustls.to_string()));
+    }
+    // The words of tokio-rustls.
+    let said = error.to_string();
+    (error.kind() == io::ErrorKind::UnexpectedEof && said.contains("handshake eof"))
+        .then(|| tls(&said))
+}
+
+/// The error of the operating system, in words.
+fn cause(error: &Error) -> String {
+    system(error).map(|system| format!(": {system}")).unwrap_or_default()
 }
 
 /// What is wrong with the TLS of the application, from the error text of rustls.
 pub(super) fn tls(said: &str) -> String {
-    const KNOWN: [(&str, &str); 13] = [
+    const KNOWN: [(&str, &str); 15] = [
         (
             "UnknownIssuer",
             "its certificate is signed by an unknown CA: name the CA, or the certificate itself, \
@@ -101,7 +153,15 @@ pub(super) fn tls(said: &str) -> String {
         (
             "alert: HandshakeFailure",
             "no shared cipher (alert handshake_failure): TLS 1.2 needs ECDHE with AES-GCM or \
-             ChaCha20-Poly1305",
+             ChaCha20-Poly1305; or it requires a client certificate, and Doorward has none",
+        ),
+        (
+            "alert: CertificateRequired",
+            "it requires a client certificate (alert certificate_required), and Doorward has none",
+        ),
+        (
+            "alert: BadCertificate",
+            "it requires a client certificate (alert bad_certificate), and Doorward has none",
         ),
         ("ServerTlsVersionIsDisabled", "it supports neither TLS 1.2 nor TLS 1.3"),
         ("corrupt message", "its answer is not TLS: does it use http://?"),
@@ -128,15 +188,30 @@ pub(super) fn tls(said: &str) -> String {
     }
 }
 
-/// Which line of an answer could not be parsed, if Pingora shows it.
-fn unreadable(error: &Error) -> String {
-    match &error.context {
-        Some(ImmutStr::Static(words)) => format!(": {words}"),
-        Some(ImmutStr::Owned(words)) => match words.strip_prefix("buf: ") {
-            Some(head) => format!(": {}", bad_line(&unescaped(head))),
-            None => String::new(),
-        },
-        None => String::new(),
+/// What is wrong with an answer, if Pingora says it: the line that cannot be parsed, or a sentence.
+fn unreadable(kind: &ErrorType, error: &Error) -> String {
+    let contexts = || chain(error).filter_map(|error| error.context.as_ref());
+    let head = contexts().find_map(|context| context.as_str().strip_prefix("buf: "));
+    if let Some(head) = head {
+        return format!(": {}", bad_line(&unescaped(head)));
+    }
+    let is_about = |text: &&str| {
+        ["Response header larger", "invalid Content-Length", "negative Content-Length"]
+            .iter()
+            .any(|known| text.starts_with(known))
+    };
+    let told = contexts().find_map(|context| match context {
+        ImmutStr::Static(words) => Some(*words),
+        ImmutStr::Owned(_) => None,
+    });
+    let known = || contexts().map(ImmutStr::as_str).find(is_about);
+    match (told.or_else(known), kind) {
+        (Some(words), _) => format!(": {}", words.split(" value:").next().unwrap_or(words)),
+        (None, ErrorType::Custom("InvalidChunk")) => {
+            ": a chunk of its body is not valid".to_owned()
+        }
+        (None, ErrorType::Custom(words)) => format!(": {words}"),
+        (None, _) => String::new(),
     }
 }
 
@@ -166,7 +241,11 @@ fn unescaped(written: &str) -> Vec<u8> {
 }
 
 /// The first line of a response head that RFC 9112 does not allow, and why.
-fn bad_line(head: &[u8]) -> String {
+pub(super) fn bad_line(head: &[u8]) -> String {
+    // An alert, or a handshake message (RFC 8446 §5.1).
+    if matches!(head, [0x15 | 0x16, 3, ..]) {
+        return "its answer is TLS: does it use https://?".to_owned();
+    }
     let mut lines =
         head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let status = lines.next().unwrap_or_default();

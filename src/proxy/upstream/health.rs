@@ -1,7 +1,9 @@
 //! Health checks: requests that show whether an application is healthy.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
@@ -9,8 +11,10 @@ use http::{HeaderValue, Request};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::Dial;
+use super::dial::{Connection, Dial};
 use super::endpoint::Endpoint;
 use super::fault;
 use crate::config::Health;
@@ -74,30 +78,67 @@ async fn answer(
     host: Option<&HeaderValue>,
     http2: bool,
 ) -> Result<u16, String> {
-    match tokio::time::timeout(ANSWER_WITHIN, status(dial, path, host, http2)).await {
-        Ok(answer) => answer.map_err(|error| told(&error)),
+    let heard = Heard::default();
+    let asking = status(dial, path, host, http2, &heard);
+    match tokio::time::timeout(ANSWER_WITHIN, asking).await {
+        Ok(Ok(status)) => Ok(status),
+        Ok(Err(Failed::Connect(error))) => Err(unreachable(&error, dial)),
+        Ok(Err(Failed::Ask(error))) => Err(unanswered(&error, &heard.bytes(), dial)),
         Err(_) => Err(format!("timeout: no answer within {} s", ANSWER_WITHIN.as_secs())),
     }
 }
 
-/// An error with its causes.
-fn told(error: &io::Error) -> String {
-    if let Some(inner) = error.get_ref()
-        && let Some(rustls) = inner.downcast_ref::<rustls::Error>()
-    {
-        return format!("TLS handshake failed: {}", fault::tls(&rustls.to_string()));
+/// Why there is no answer.
+enum Failed {
+    Connect(io::Error),
+    Ask(hyper::Error),
+}
+
+/// Why no connection was made, in words.
+fn unreachable(error: &io::Error, dial: &Dial) -> String {
+    if let Some(fault) = fault::of_tls(error) {
+        return format!("TLS handshake failed: {fault}");
     }
-    let mut told = error.to_string();
-    let mut next = error.get_ref().and_then(|inner| std::error::Error::source(inner));
-    while let Some(source) = next {
-        let source_told = source.to_string();
-        if !told.contains(&source_told) {
-            told.push_str(": ");
-            told.push_str(&source_told);
+    if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
+        let within = humantime::format_duration(dial.within);
+        let what =
+            if dial.secure.is_some() { "connection and TLS handshake" } else { "connection" };
+        return format!("timeout: no {what} within upstream_timeouts.connect ({within})");
+    }
+    error.to_string()
+}
+
+/// Why no answer was understood, in words, after these first bytes of it.
+fn unanswered(error: &hyper::Error, heard: &[u8], dial: &Dial) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let (mut told, mut of_tls) = (error.to_string(), None);
+    for cause in causes {
+        of_tls = of_tls.or_else(|| cause.downcast_ref().and_then(fault::of_tls));
+        let cause = cause.to_string();
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
         }
-        next = source.source();
     }
-    told
+    if let Some(fault) = of_tls {
+        return format!("TLS failed: {fault}");
+    }
+    if heard.starts_with(b"HTTP/1") && told.contains("http2") {
+        return "it does not speak HTTP/2 as `upstream_http2` says".to_owned();
+    }
+    match heard {
+        [] if dial.secure.is_none() && dial.upstream.socket().is_none() => {
+            "it closed the connection without an answer; does it use https://?".to_owned()
+        }
+        [] => "it closed the connection without an answer".to_owned(),
+        _ if error.is_parse_too_large() => "the head of its answer is too large".to_owned(),
+        _ if error.is_incomplete_message() => {
+            "it closed the connection before the end of its answer".to_owned()
+        }
+        _ if error.is_parse() || error.is_canceled() => {
+            format!("invalid HTTP response: {}", fault::bad_line(heard))
+        }
+        _ => told,
+    }
 }
 
 async fn status(
@@ -105,33 +146,90 @@ async fn status(
     path: &str,
     host: Option<&HeaderValue>,
     http2: bool,
-) -> io::Result<u16> {
-    let stream = TokioIo::new(dial.go().await?);
+    heard: &Heard,
+) -> Result<u16, Failed> {
+    let (stream, http2) = dial.go_speaking(http2).await.map_err(Failed::Connect)?;
+    let stream = TokioIo::new(Listening { stream, heard: heard.clone() });
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = if http2 { format!("http://{host}{path}") } else { path.to_owned() };
     let mut request = Request::get(uri).header(USER_AGENT, "Doorward (health)");
     if !http2 {
         request = request.header(HOST, host);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
+    let request = request.body(Empty::<Bytes>::new());
+    let request = request.map_err(|error| Failed::Connect(io::Error::other(error)))?;
     let answer = if http2 {
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
                 .await
-                .map_err(io::Error::other)?;
+                .map_err(Failed::Ask)?;
         let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(io::Error::other);
+        let answer = sender.send_request(request).await.map_err(Failed::Ask);
         connection.abort();
         answer?
     } else {
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(stream).await.map_err(io::Error::other)?;
+            hyper::client::conn::http1::handshake(stream).await.map_err(Failed::Ask)?;
         let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(io::Error::other);
+        let answer = sender.send_request(request).await.map_err(Failed::Ask);
         connection.abort();
         answer?
     };
     Ok(answer.status().as_u16())
 }
 
+/// The first bytes that a server sent: they show what is wrong with an answer that cannot be parsed.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    fn adds(&self, bytes: &[u8]) {
+        let mut heard = self.0.lock();
+        let room = AT_MOST_HEARD.saturating_sub(heard.len());
+        heard.extend(bytes.iter().take(room));
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().clone()
+    }
+}
+
+struct Listening {
+    stream: Pin<Box<dyn Connection>>,
+    heard: Heard,
+}
+
+impl AsyncRead for Listening {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = read.filled().len();
+        let polled = self.stream.as_mut().poll_read(context, read);
+        self.heard.adds(&read.filled()[before..]);
+        polled
+    }
+}
+
+impl AsyncWrite for Listening {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_shutdown(context)
+    }
+}
+
+/// More than the head of any answer that we understand.
+const AT_MOST_HEARD: usize = 64 * 1024;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

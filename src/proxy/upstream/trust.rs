@@ -80,7 +80,8 @@ impl Trust {
         Arc::clone(&self.for_pingora)
     }
 
-    /// Starts TLS over `stream` with a server that proves to be `name`.
+    /// Starts TLS over `stream` with a server that proves to be `name`. It may choose HTTP/2 if
+    /// `http2`.
     ///
     /// # Errors
     /// The server does not.
@@ -88,8 +89,13 @@ impl Trust {
         &self,
         name: &str,
         stream: TcpStream,
+        http2: bool,
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        if http2 {
+            let offered = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec);
+            return self.connector.with_alpn(offered.into()).connect(name, stream).await;
+        }
         self.connector.connect(name, stream).await
     }
 }

@@ -23,6 +23,7 @@ use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::{Connection, Dial};
+use super::fault;
 
 /// Makes `peer` use a new connection, opened by `dial`, which nobody else gets afterwards: Pingora
 /// distinguishes pooled connections by a number, and no other connection has this one.
@@ -48,11 +49,12 @@ impl Connect for Patience {
     async fn connect(&self, _: &SocketAddr) -> Result<Stream> {
         let stream = self.0.go().await.map_err(|error| {
             let kind = match error.kind() {
+                _ if fault::of_tls(&error).is_some() => ErrorType::TLSHandshakeFailure,
                 io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
                 io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
                 _ => ErrorType::ConnectError,
             };
-            Error::because(kind, "while connecting for a tunnel", error)
+            Error::because(kind, format!("for a tunnel through {:?}", self.0), error)
         })?;
         let patient = Patient { stream, has_waited: false };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(patient))))
