@@ -396,7 +396,9 @@ impl ProxyHttp for Gateway {
         if let Some(virtual_host) = &passage.virtual_host
             && let Some(app) = &virtual_host.web.host().app
         {
-            location::correct(response, &virtual_host.address, app, || self.sites.load())?;
+            if there.url {
+                location::correct(response, &virtual_host.address, app, || self.sites.load())?;
+            }
             if app.reach.titled {
                 title_case::response(response)?;
             }

@@ -27,6 +27,8 @@ pub(super) struct InAnswer {
     pub(super) odd_length: bool,
     /// A header that concerns only the application's connection to us.
     pub(super) hop_by_hop: bool,
+    /// A header with a URL of the application.
+    pub(super) url: bool,
 }
 
 impl InAnswer {
@@ -44,6 +46,7 @@ impl InAnswer {
                     there.event_stream |=
                         kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
                 }
+                "location" | "content-location" | "refresh" => there.url = true,
                 "clear-site-data" => there.clear_site_data = true,
                 "www-authenticate" | "persistent-auth" => there.binding = true,
                 "transfer-encoding" => {
