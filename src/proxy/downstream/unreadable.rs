@@ -26,8 +26,10 @@ pub(in crate::proxy) struct Beginning {
     is_endless: bool,
 }
 
-/// Enough for most heads. A fault after it is described only as "not valid".
+/// Enough for most heads. A fault after it is not named.
 pub(in crate::proxy) const KEPT: usize = 512;
+/// How many header lines Pingora reads.
+const LINES: usize = 256;
 
 impl Beginning {
     pub(in crate::proxy) const NONE: Self = Self { bytes: [0; KEPT], length: 0, is_endless: false };
@@ -173,17 +175,25 @@ fn why(head: &[u8]) -> String {
     if head.starts_with(b"PRI * HTTP/2") {
         return "HTTP/2 without TLS is not supported".to_owned();
     }
-    let mut lines = lines(head);
+    let is_cut = head.len() >= KEPT;
+    let whole = memchr::memrchr(b'\n', head).filter(|_| is_cut).map_or(head, |end| &head[..end]);
+    let mut lines = lines(whole);
     let first = lines.next().unwrap_or_default();
     if let Some(why) = fault_of_request_line(first) {
         return why.to_owned();
     }
     let mut hosts = 0;
     for (line, number) in lines.take_while(|line| !line.is_empty()).zip(2..) {
-        if let Some(why) = fault_of_field(line) {
+        if let Some(why) = fault_of_field(line).or_else(|| fault_of_framing(line)) {
             return format!("line {number} of its head is not valid: {why}");
         }
         hosts += u32::from(line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")));
+    }
+    if is_cut && hosts < 2 {
+        return format!(
+            "a line of its head behind the first {KEPT} bytes is not valid, or it has more than \
+             {LINES} lines"
+        );
     }
     let target = first.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     match hosts {
@@ -192,6 +202,21 @@ fn why(head: &[u8]) -> String {
             "its target is neither a path nor a URL with the same Host".to_owned()
         }
         _ => "its head is not valid".to_owned(),
+    }
+}
+
+/// Why a line about the length of the body is not valid, if it is one (RFC 9110 §8.6, RFC 9112 §6.1).
+fn fault_of_framing(line: &[u8]) -> Option<String> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = (line[..colon].to_ascii_lowercase(), line[colon + 1..].trim_ascii());
+    match name.as_slice() {
+        b"content-length" if value.is_empty() || !value.iter().all(u8::is_ascii_digit) => {
+            Some("its Content-Length is not a number".to_owned())
+        }
+        b"transfer-encoding" if !value.eq_ignore_ascii_case(b"chunked") => {
+            Some("its Transfer-Encoding is not `chunked`".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -224,7 +249,7 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
     if *method == b"CONNECT" {
         return Some("its method is CONNECT");
     }
-    if !version.starts_with(b"HTTP/1.") {
+    if ![&b"HTTP/1.0"[..], b"HTTP/1.1"].contains(version) {
         return Some("its version is neither HTTP/1.0 nor HTTP/1.1");
     }
     let odd = |byte: &u8| byte.is_ascii_control() || !byte.is_ascii();
@@ -293,12 +318,29 @@ mod tests {
         b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: s3cret\r\n",
         "line 3 of its head is not valid: `Bad Name`"
     )]
+    #[case(b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "its version")]
+    #[case(
+        b"GET / HTTP/1.1\r\nContent-Length: 3x\r\n\r\n",
+        "line 2 of its head is not valid: its Content-Length"
+    )]
+    #[case(b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", "its Transfer-Encoding")]
     #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
     #[case(b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "more than one Host")]
     #[case(b"GET http://b/s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "its target is neither")]
     fn the_reason_is_named_and_nothing_secret_with_it(#[case] head: &[u8], #[case] says: &str) {
         let why = why(head);
         assert!(why.contains(says) && !why.contains("s3cret"), "{why}");
+    }
+
+    #[test]
+    fn a_line_of_which_only_the_beginning_is_kept_is_not_blamed() {
+        for more in 0..12 {
+            let mut head = format!("GET / HTTP/1.1\r\nHost: a{}\r\n", "b".repeat(more));
+            head.push_str(&"Sound: yes\r\n".repeat(KEPT));
+            head.truncate(KEPT);
+            let told = why(head.as_bytes());
+            assert!(told.starts_with("a line of its head behind the first 512 bytes"), "{told}");
+        }
     }
 
     #[test]
