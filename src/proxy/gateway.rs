@@ -379,6 +379,9 @@ impl ProxyHttp for Gateway {
         let bodiless =
             [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
         let (promise, id) = (passage.promise_of_https(), passage.id.as_ref());
+        // Over HTTP/1.1, Pingora reads no content of these (RFC 9112 §6.3).
+        passage.has_no_content =
+            over_http2 && (bodiless || session.req_header().method == http::Method::HEAD);
         rewrite::pass_on(response, there, is_private, promise, id)?;
         let old = session.req_header().version == Version::HTTP_10;
         if old
@@ -418,6 +421,9 @@ impl ProxyHttp for Gateway {
         passage: &mut Box<Passage>,
     ) -> Result<Option<Duration>> {
         passage.sent += body.as_ref().map_or(0, Bytes::len) as u64;
+        if passage.has_no_content {
+            *body = None;
+        }
         if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent_limits::COUNTED)
             && let Some(connection) = &passage.connection
         {

@@ -44,6 +44,8 @@ pub struct Passage {
     pub(super) length: Length,
     /// Whether it has a body, or may have one.
     pub(super) has_body: bool,
+    /// Whether its response has no content, whatever the application sends.
+    pub(super) has_no_content: bool,
     /// How many ticks the application may be silent, if our watchdog is responsible instead of
     /// Pingora's timeout.
     pub(super) silent_ticks: Option<u64>,
@@ -70,6 +72,7 @@ impl Passage {
             permit: None,
             length: Length::Ordinary,
             has_body: true,
+            has_no_content: false,
             silent_ticks: None,
             tried: Tried::new(),
             slots: SmallVec::new(),
