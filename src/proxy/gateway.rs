@@ -18,7 +18,6 @@ use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
-use smallvec::SmallVec;
 
 use crate::flow;
 use crate::proxy::access::Recorder;
@@ -135,21 +134,23 @@ impl ProxyHttp for Gateway {
                     record.decided(decision.unwrap_or_default());
                     record.replies(response.status());
                 }
+                let connection = Arc::clone(connection);
                 let promises = !connection.entrance().redirect;
                 passage.complete(response.headers_mut(), promises);
-                let Some(connection) = &passage.connection else { return Ok(true) };
-                // Over HTTP/2, the library holds what the visitor does not take, and the slot for
+                let has_slot = !passage.slots.is_empty();
+                // Over HTTP/2, the library holds what the visitor does not take, and the slots for
                 // as long.
-                let kept = if session.is_http2() {
-                    std::mem::take(&mut passage.slots)
-                } else {
-                    SmallVec::new()
-                };
-                let response = response.map(|body| unsent_limits::counted(body, connection, kept));
+                let slots = session.is_http2().then(|| passage.take_slots());
+                let of_address = slots.as_ref().and_then(|(of_address, _)| of_address.clone());
+                let response =
+                    response.map(|body| unsent_limits::counted(body, &connection, slots));
                 connection.writes_since(Some(self.connections.now()));
                 let answered = Box::pin(local_reply::answer(session, response)).await;
                 connection.writes_since(None);
                 answered.map_err(Error::into_down)?;
+                passage.is_answered();
+                Box::pin(local_reply::linger(session, &connection, has_slot)).await;
+                drop(of_address);
                 Ok(true)
             }
             Onward::Gone => {
@@ -378,10 +379,10 @@ impl ProxyHttp for Gateway {
         let over_http2 = response.version == Version::HTTP_2;
         let bodiless =
             [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
-        let (promise, id) = (passage.promise_of_https(), passage.id.as_ref());
         // Over HTTP/1.1, Pingora reads no content of these (RFC 9112 §6.3).
         passage.has_no_content =
             over_http2 && (bodiless || session.req_header().method == http::Method::HEAD);
+        let (promise, id) = (passage.promise_of_https(), passage.id.as_ref());
         rewrite::pass_on(response, there, is_private, promise, id)?;
         let old = session.req_header().version == Version::HTTP_10;
         if old
@@ -420,10 +421,10 @@ impl ProxyHttp for Gateway {
         _: bool,
         passage: &mut Box<Passage>,
     ) -> Result<Option<Duration>> {
-        passage.sent += body.as_ref().map_or(0, Bytes::len) as u64;
         if passage.has_no_content {
             *body = None;
         }
+        passage.sent += body.as_ref().map_or(0, Bytes::len) as u64;
         if let Some(body) = body.as_mut().filter(|body| body.len() >= unsent_limits::COUNTED)
             && let Some(connection) = &passage.connection
         {
@@ -483,13 +484,17 @@ impl ProxyHttp for Gateway {
             Some(connection) => response.map(|body| unsent_limits::counted(body, connection, ())),
             None => response,
         });
-        if let Some(response) = response
-            && let Err(error) = local_reply::answer(session, response).await
-        {
-            tracing::debug!(
-                why = error.etype().as_str(),
-                "cannot send the error response: the visitor has disconnected"
-            );
+        if let Some(response) = response {
+            if let Err(error) = local_reply::answer(session, response).await {
+                tracing::debug!(
+                    why = error.etype().as_str(),
+                    "cannot send the error response: the visitor has disconnected"
+                );
+            } else if let Some(connection) = passage.connection.clone() {
+                passage.is_answered();
+                let has_slot = !passage.slots.is_empty();
+                local_reply::linger(session, &connection, has_slot).await;
+            }
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }

@@ -82,9 +82,28 @@ impl Passage {
     /// Notes that the request has ended, and how many bytes of the response's body were sent. Gives
     /// how long it took.
     pub(super) fn ends(&mut self, sent: usize) -> Duration {
-        let now = Instant::now();
-        (self.sent, self.ended) = (sent as u64, Some(now));
-        now - self.began
+        self.sent = sent as u64;
+        *self.ended.get_or_insert_with(Instant::now) - self.began
+    }
+
+    /// Notes that the answer was given: what is read of the request from now on is only so that the
+    /// visitor gets it. Other visitors may have its place at the application.
+    pub(super) fn is_answered(&mut self) {
+        self.ended = Some(Instant::now());
+        self.slots.truncate(self.slots_of_address());
+    }
+
+    /// Takes its slots: the one in the limit of its address, if there is one, and the others.
+    pub(super) fn take_slots(&mut self) -> (Option<Arc<Slot>>, SmallVec<[Slot; 3]>) {
+        let mut slots = std::mem::take(&mut self.slots);
+        let others = slots.drain(self.slots_of_address().min(slots.len())..).collect();
+        (slots.pop().map(Arc::new), others)
+    }
+
+    /// The first slot is that of the address.
+    fn slots_of_address(&self) -> usize {
+        let limits = self.connection.as_ref().and_then(|connection| connection.address_limits());
+        usize::from(limits.is_some())
     }
 
     /// Whether this must be the last request on its connection to the application. The application

@@ -489,10 +489,12 @@ const BREATH: Duration = Duration::from_millis(50);
 const MALFORMED: u32 = 32;
 /// How many bytes of one stream may wait to be sent, and to be read by us; the last is for a whole
 /// connection. A visitor sends no more than the second during one round trip: with 64 KiB, an upload
-/// over 40 ms would not exceed 1.6 MB a second.
+/// over 40 ms would not exceed 1.6 MB a second. Uploads that an application does not read must not
+/// stop the forms on the same connection, so the last is sixteen times that. How much one address can
+/// make us keep depends on its requests, not on this.
 const SEND_BUFFER: usize = 64 * 1024;
 const WINDOW: u32 = 256 * 1024;
-const WINDOW_IN_ALL: u32 = 1024 * 1024;
+const WINDOW_IN_ALL: u32 = 16 * WINDOW;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,10 @@
 //! Bodies over HTTP/2 on their way to an application of HTTP/1.1 (RFC 9113 §8.1, RFC 9112 §6): one
 //! request stays one, however its frames are cut.
 
+use std::time::Duration;
+
 use rstest::rstest;
+use tokio::time::Instant;
 
 use super::frames::{
     DATA, END_HEADERS, END_STREAM, Fate, Frames, HEADERS, PADDED, RST_STREAM, fields, frame,
@@ -132,7 +135,7 @@ fn a_body_that_breaks_off_is_no_request_and_no_part_of_the_next(
 /// The refusal of an upload over HTTP/2 is followed by no reset as long as the visitor sends: curl 7.88
 /// would discard it.
 #[test]
-fn a_refused_upload_may_end_before_its_stream_does() {
+fn the_refusal_of_an_upload_is_followed_by_no_reset() {
     let upstream = Exact::start(Bodies::Read);
     let instance = before(&upstream);
     let refused = [
@@ -156,6 +159,41 @@ fn a_refused_upload_may_end_before_its_stream_does() {
     });
     assert!(is_patient);
     assert!(upstream.asked().is_empty());
+}
+
+/// Otherwise nothing would limit how many refused uploads one address may leave open.
+#[test]
+fn a_refused_upload_has_a_place_of_its_address_as_long_as_we_read_on() {
+    let upstream = Exact::start(Bodies::Read);
+    let instance = Instance::with(|folder| {
+        certificate(folder, "all", &[HOST, "id.example.com"]);
+        certificate(folder, "wiki", &["wiki.example.com"]);
+        let more = "limits: { requests_per_address: 16 }\ndeadlines: { queue: 1m }";
+        super::means::config(upstream.address, folder, more)
+    });
+    let uploads = |stream| {
+        let head = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", HOST),
+            (":path", "/orders/upload"),
+        ];
+        frame(HEADERS, END_HEADERS, stream, &fields(&head))
+    };
+    let mut frames = Frames::to(&instance);
+    let began = Instant::now();
+    let mut others: Vec<_> = (0..15).map(|_| Frames::to(&instance)).collect();
+    for frames in &mut others {
+        frames.sends(&uploads(1));
+    }
+    assert!(others.iter_mut().all(|frames| matches!(frames.fate(), Fate::Answered(_))));
+    frames.sends(&uploads(1));
+    assert!(matches!(frames.fate(), Fate::Answered(_)));
+    // Somebody else there waits until the first of these is over.
+    let mut next = Frames::to(&instance);
+    next.sends(&uploads(1));
+    assert!(matches!(next.fate(), Fate::Answered(_)));
+    assert!(began.elapsed() > Duration::from_millis(1_900), "{:?}", began.elapsed());
 }
 
 /// A visitor who is answered before their body has ended may still end it, in whatever frames.

@@ -11,6 +11,8 @@ use pingora::protocols::http::v1::common::is_expect_continue_req;
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 
+use crate::proxy::downstream::connection::Connection;
+
 /// Why a form was not read.
 pub(in crate::proxy) enum Unread {
     /// It is longer than any of our forms: 413.
@@ -57,7 +59,8 @@ async fn read_body(session: &mut Session) -> Result<Bytes, Unread> {
     Ok(body.freeze())
 }
 
-/// Writes `response`, and leaves the connection reusable or closed.
+/// Writes `response`, and leaves the connection reusable or closed. If the visitor is still sending,
+/// [`linger`] must follow.
 ///
 /// # Errors
 /// The visitor has disconnected.
@@ -84,7 +87,6 @@ pub(in crate::proxy) async fn answer(
             .await
             .or_err(ErrorType::WriteError, "while answering")?;
     }
-    linger(session).await;
     Ok(())
 }
 
@@ -122,11 +124,24 @@ async fn swallow_small_body(session: &mut Session) {
 /// Keeps reading for a moment after an early answer: closing at once would reset the connection,
 /// and the visitor's kernel would discard the answer (RFC 9112 §9.6). Over HTTP/2, the stream would be
 /// reset at once (RFC 9113 §8.1), and curl 7.88 discards an answer that a reset follows closely.
-async fn linger(session: &mut Session) {
-    let is_sending = session.is_http2() || !waits_to_be_told(session);
-    if is_sending && !session.as_mut().is_body_done() {
+///
+/// Meanwhile the request keeps its slots, and the connection may be closed if others need the room.
+/// A stream without a slot ends at once: nothing would limit how many there are.
+pub(in crate::proxy) async fn linger(
+    session: &mut Session,
+    connection: &Connection,
+    has_slot: bool,
+) {
+    let may_linger = if session.is_http2() {
+        has_slot || connection.address_limits().is_none()
+    } else {
+        !waits_to_be_told(session)
+    };
+    if may_linger && !session.as_mut().is_body_done() {
+        connection.await_body();
         session.set_total_drain_timeout(Some(LINGER));
         let _ = session.drain_request_body().await;
+        connection.await_nothing();
     }
 }
 
