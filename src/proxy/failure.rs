@@ -8,6 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::proxy::downstream::unsent_room;
 use crate::proxy::overload;
 use crate::proxy::passage::Passage;
+use crate::proxy::response::local_reply;
 use crate::proxy::sites::Sites;
 use crate::proxy::upstream;
 use crate::unavailable::Unavailable;
@@ -71,7 +72,7 @@ pub(super) async fn answer(
         Failure::Misread => match passage.client {
             Some(client) => {
                 let asked = Asked::of(session.req_header(), client);
-                Some(web.misread(error.etype().as_str(), &asked).await)
+                Some(web.misread(misread(error.etype()), &asked).await)
             }
             None => Some(web.notice(Notice::Unavailable, headers).await),
         },
@@ -157,11 +158,16 @@ fn failure(error: &Error) -> Failure {
             _ => Failure::Unreachable,
         },
         ErrorSource::Downstream => match kind {
-            ErrorType::InvalidHTTPHeader => Failure::Misread,
+            ErrorType::InvalidHTTPHeader | &local_reply::INVALID_CHUNK => Failure::Misread,
             _ => Failure::VisitorGone,
         },
         ErrorSource::Internal | ErrorSource::Unset => Failure::Ours,
     }
+}
+
+/// Why the request cannot be read, in words for the log.
+fn misread(kind: &ErrorType) -> &'static str {
+    if *kind == local_reply::INVALID_CHUNK { local_reply::BAD_CHUNK } else { kind.as_str() }
 }
 
 /// An answer was passed on, and its connection must not be used again.

@@ -155,6 +155,11 @@ async fn own_page(
             let headers = &session.req_header().headers;
             return (Onward::Answered(web.notice(Notice::TooLarge, headers).await), None);
         }
+        Err(Unread::Malformed) => {
+            let asked = Asked::of(session.req_header(), client);
+            let answer = web.misread(local_reply::BAD_CHUNK, &asked).await;
+            return (Onward::Answered(answer), None);
+        }
         Err(Unread::Broken) => return (Onward::Gone, None),
     };
     connection.await_nothing();

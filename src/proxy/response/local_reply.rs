@@ -9,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::common::is_expect_continue_req;
 use pingora::proxy::Session;
-use pingora::{ErrorType, OrErr, Result};
+use pingora::{Error, ErrorType, OrErr, Result};
 
 use crate::proxy::downstream::connection::Connection;
 
@@ -19,6 +19,8 @@ pub(in crate::proxy) enum Unread {
     TooLarge,
     /// It did not arrive completely, or not in time. No answer is sent.
     Broken,
+    /// Its chunks cannot be read (RFC 9112 §7.1).
+    Malformed,
 }
 
 /// The request for one of our own pages, with its complete body.
@@ -50,7 +52,11 @@ async fn read_body(session: &mut Session) -> Result<Bytes, Unread> {
         session.set_keepalive(keepalive);
     }
     let mut body = BytesMut::new();
-    while let Some(part) = session.read_request_body().await.map_err(|_| Unread::Broken)? {
+    let unread = |error: Box<Error>| match *error.etype() {
+        INVALID_CHUNK => Unread::Malformed,
+        _ => Unread::Broken,
+    };
+    while let Some(part) = session.read_request_body().await.map_err(unread)? {
         if body.len() + part.len() > LONGEST_FORM {
             return Err(Unread::TooLarge);
         }
@@ -153,6 +159,9 @@ fn waits_to_be_told(session: &Session) -> bool {
     is_expect_continue_req(session.req_header())
 }
 
+/// The error of Pingora for a body whose chunks it cannot read.
+pub(in crate::proxy) const INVALID_CHUNK: ErrorType = ErrorType::Custom("InvalidChunk");
+pub(in crate::proxy) const BAD_CHUNK: &str = "a chunk of the body is not valid";
 /// More than any of our forms needs.
 const LONGEST_FORM: usize = 16 * 1024;
 const SWALLOWED: usize = 64 * 1024;
