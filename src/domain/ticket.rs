@@ -49,6 +49,9 @@ pub struct Ask {
     pub browser: [u8; 16],
     /// What the requested page requires: the level and the conditions on the second factor.
     pub requirement: Requirement,
+    /// Whether the visitor has a session at the host, which asks all the same. Then the host would
+    /// not refuse them, whatever the portal, which may see another address, thinks of it.
+    pub is_of_user: bool,
 }
 
 impl Ask {
@@ -74,7 +77,9 @@ impl Ask {
         bytes[24..32].copy_from_slice(&seconds(confirm_within));
         bytes[32..34].copy_from_slice(&kinds.bits().to_be_bytes());
         bytes[34] = u8::from(*level == Level::SecondFactor);
-        bytes[35] = u8::from(*trusted_device) | (u8::from(*strongest) << 1);
+        bytes[35] = u8::from(*trusted_device)
+            | (u8::from(*strongest) << 1)
+            | (u8::from(self.is_of_user) << 2);
         bytes
     }
 
@@ -94,7 +99,7 @@ impl Ask {
             only: None,
         };
         let browser = std::array::from_fn(|i| bytes[i]);
-        Self { browser, requirement }
+        Self { browser, requirement, is_of_user: bytes[35] & 4 != 0 }
     }
 }
 
@@ -131,8 +136,11 @@ mod tests {
         let confirmed = Requirement::change(Duration::from_mins(15));
         for requirement in [Requirement::sign_in(), Requirement::second_factor(), fresh, confirmed]
         {
-            let ask = Ask { browser: [7; 16], requirement };
-            assert_eq!(Ask::from_bytes(ask.to_bytes()), ask);
+            for is_of_user in [false, true] {
+                let requirement = requirement.clone();
+                let ask = Ask { browser: [7; 16], requirement, is_of_user };
+                assert_eq!(Ask::from_bytes(ask.to_bytes()), ask);
+            }
         }
     }
 

@@ -79,7 +79,9 @@ pub(super) async fn give_out(
     match refusal::owed(&verdict) {
         // Whom that host refuses anyway is told so there, before anything else is asked of them.
         Some(refusal::Step::Owed(owed))
-            if owed == Owed::SignIn || !state.is_refused_at(&host, &guest, &back) =>
+            if owed == Owed::SignIn
+                || ask.is_of_user
+                || !state.is_refused_at(&host, &guest, &back) =>
         {
             return Ok(state.ask(owed, &ask.requirement, &here, &asked));
         }
@@ -150,7 +152,7 @@ pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) ->
         return headers::see_other(&format!("{portal}{}", head.uri.path()));
     }
     let back = PageQuery::of(head.uri.query()).return_to(&state);
-    let (enter, browser) = state.enter(&Requirement::sign_in(), &back, false, &head.headers);
+    let (enter, browser) = state.enter(Wanted::sign_in(), &back, false, &head.headers);
     let way = Way { url: format!("{portal}{}", enter.through(page)), browser };
     let response = headers::see_other(&way.url);
     state.sent_on(&way, response)
@@ -158,6 +160,18 @@ pub(super) async fn at_the_portal(State(state): State<AppState>, head: Parts) ->
 
 const fn said_again(again: bool) -> &'static str {
     if again { "&again=yes" } else { "" }
+}
+
+/// What a host asks the portal for, of a visitor; see [`Ask`].
+struct Wanted {
+    requirement: Requirement,
+    is_of_user: bool,
+}
+
+impl Wanted {
+    fn sign_in() -> Self {
+        Self { requirement: Requirement::sign_in(), is_of_user: false }
+    }
 }
 
 /// Where a visitor of the portal is going.
@@ -188,7 +202,8 @@ impl AppState {
         if owed == Owed::SetUp {
             asked.level = Level::SecondFactor;
         }
-        let (enter, browser) = self.enter(&asked, back, false, headers);
+        let wanted = Wanted { requirement: asked, is_of_user: owed != Owed::SignIn };
+        let (enter, browser) = self.enter(wanted, back, false, headers);
         Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser }
     }
 
@@ -202,7 +217,7 @@ impl AppState {
 
     /// Through the portal to `back`, for a visitor who is signed in there.
     fn to_the_portal(&self, back: &ReturnTo, again: bool, headers: &HeaderMap) -> Response {
-        let (enter, browser) = self.enter(&Requirement::sign_in(), back, again, headers);
+        let (enter, browser) = self.enter(Wanted::sign_in(), back, again, headers);
         let way = Way { url: format!("{}{}", self.env.config.portal, enter.as_str()), browser };
         let response = super::headers::see_other(&way.url);
         self.sent_on(&way, response)
@@ -238,14 +253,14 @@ impl AppState {
     /// The portal's page that issues a ticket for this host, and the browser's new name.
     fn enter(
         &self,
-        requirement: &Requirement,
+        Wanted { requirement, is_of_user }: Wanted,
         back: &ReturnTo,
         again: bool,
         headers: &HeaderMap,
     ) -> (ReturnTo, Option<[u8; 16]>) {
         let known = self.jar().carried(headers).browsers.first().copied();
         let browser = known.unwrap_or_else(|| self.new_browser());
-        let ask = Ask { browser: digest(browser), requirement: requirement.clone() };
+        let ask = Ask { browser: digest(browser), requirement, is_of_user };
         let origin = &self.host.origin;
         let ask = self.env.signer.sign(Kind::Ask, origin.host(), &ask.to_bytes());
         let return_to = escaped(&format!("{origin}{}", back.as_str()));
