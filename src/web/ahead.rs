@@ -15,7 +15,6 @@ use crate::domain::assurance::{
 };
 use crate::domain::factor::{FactorId, Kind};
 use crate::flow::{Foreseen, foresee};
-use crate::identity::Provider;
 use crate::policy::{OwnPage, Request, Sent};
 
 /// Which state of the visitor to assume.
@@ -107,7 +106,7 @@ impl AppState {
     pub(super) fn leads_to(&self, place: &ReturnTo) -> Vec<String> {
         let hosts = self.app_at(place).map(|app| app.hosts.clone()).unwrap_or_default();
         let others = hosts.iter().filter(|origin| **origin != self.host.origin);
-        let providers = self.only_provider().into_iter().flat_map(Provider::origins);
+        let providers = self.only_provider().into_iter().flat_map(|provider| provider.origins());
         others.map(ToString::to_string).chain(providers).collect()
     }
 

@@ -3,6 +3,7 @@
 //! The way there is a link. What must be the same on the way back is in a cookie of its own for each
 //! way, so several tabs do not disturb each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -200,13 +201,17 @@ impl AppState {
 
     /// Learns where these providers send browsers, for the policy of a page whose form leads there:
     /// browsers hold `form-action` against redirects, too (CSP3 §6.4.1). Does not wait for long: the page
-    /// is of use without them.
+    /// is of use without them. Each request goes on to its end, so that a failure is remembered, too.
     pub(super) async fn learn_origins<'p>(
         &self,
-        providers: impl Iterator<Item = &'p Provider>,
+        providers: impl Iterator<Item = &'p Arc<Provider>>,
         now: Timestamp,
     ) {
-        let asked: Vec<_> = providers.map(|provider| provider.learn_origins(now)).collect();
+        let asked = providers.map(|provider| {
+            let provider = Arc::clone(provider);
+            tokio::spawn(async move { provider.learn_origins(now).await })
+        });
+        let asked: Vec<_> = asked.collect();
         tokio::time::timeout(A_MOMENT, join_all(asked)).await.ok();
     }
 
@@ -245,9 +250,9 @@ impl AppState {
     }
 
     /// The provider that the sign-in page leads to at once, if there is one.
-    pub(super) fn only_provider(&self) -> Option<&Provider> {
+    pub(super) fn only_provider(&self) -> Option<&Arc<Provider>> {
         let name = self.env.config.only_sign_in.as_deref()?;
-        self.env.providers.named(name).map(|provider| &**provider)
+        self.env.providers.named(name)
     }
 }
 

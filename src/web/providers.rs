@@ -69,7 +69,7 @@ async fn page(state: &AppState, guest: &Guest, problem: Option<Problem>) -> Resp
     let mut form = state.form(guest, &place());
     // The browser is sent there by the form.
     state.learn_origins(all(), guest.caller.now).await;
-    form.leads_to.extend(all().flat_map(crate::identity::Provider::origins));
+    form.leads_to.extend(all().flat_map(|provider| provider.origins()));
     let page = pages::Providers {
         frame: state.frame_for(guest),
         form,

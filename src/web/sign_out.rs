@@ -22,7 +22,6 @@ use super::pages::{self, Notice, Problem};
 use super::return_to::{ReturnTo, escaped};
 use crate::domain::signed::Kind;
 use crate::flow::sign_out::{SignedOut, sign_out};
-use crate::identity::Provider;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -172,7 +171,7 @@ async fn page(
     // The form may lead to a provider.
     let everywhere = || state.env.providers.iter().filter(|one| one.settings().sign_out_everywhere);
     state.learn_origins(everywhere(), guest.caller.now).await;
-    form.leads_to.extend(everywhere().flat_map(Provider::origins));
+    form.leads_to.extend(everywhere().flat_map(|provider| provider.origins()));
     let page = pages::SignOut { frame: state.frame_for(guest), form, problem };
     state.form_page(&page, problem)
 }

@@ -141,8 +141,8 @@ impl Providers {
     }
 
     /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        self.0.values().map(|provider| &**provider)
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.0.values()
     }
 
     /// The provider of this issuer.
