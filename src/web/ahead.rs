@@ -41,6 +41,13 @@ impl AppState {
         }
     }
 
+    /// Whether the start page of `app` would not refuse this guest, whatever else they have to show
+    /// first.
+    pub(super) fn is_open_to(&self, guest: &Guest, app: &App) -> bool {
+        let there = self.ahead_in(Some(app), guest, &ReturnTo::root(), When::Now);
+        !matches!(there.verdict, Verdict::Refused)
+    }
+
     /// Whether this guest may already open the URL they are going to. `false` if they came for this
     /// page itself.
     pub(super) fn owes_nothing(&self, guest: &Guest, place: &ReturnTo) -> bool {

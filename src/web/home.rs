@@ -23,7 +23,7 @@ pub(super) async fn show(State(state): State<AppState>, guest: Guest) -> Respons
         Some(host) if *host != config.portal => format!("{host}/"),
         _ => "/".to_owned(),
     };
-    let apps = config.apps.iter();
+    let apps = config.apps.iter().filter(|app| state.is_open_to(&guest, app));
     let two_factor = match guest.trusted_until() {
         _ if !authenticated.user.user.has_second_factor() => TwoFactor::Off,
         Some(until) => TwoFactor::OnButHere { until: date(until) },

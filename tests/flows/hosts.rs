@@ -469,6 +469,28 @@ async fn a_ticket_is_good_once_at_once_there_and_in_the_browser_that_asked() {
     is_refused(&mut Window::new(&gate), &format!("{WIKI}/.doorward/ticket")).await;
 }
 
+/// A link to an application that refuses whoever follows it only disappoints.
+#[tokio::test]
+async fn the_home_page_leads_only_where_somebody_may_go() {
+    let config = CONFIG.replace(
+        "    rules: [{ paths: [/public/], require: nothing }]\n",
+        "    rules: [{ paths: [/], only: { users: [bob] }, require: sign-in }]\n",
+    );
+    assert_ne!(config, CONFIG);
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    gate.knows("bob").await;
+    for (name, sees_crm) in [("ada", false), ("bob", true)] {
+        let mut window = Window::new(&gate);
+        window.visits(&format!("{PORTAL}/.doorward/")).await.signs_in(name).await;
+        window.opens("/.doorward/").await;
+        let home = &window.now().page;
+        assert_eq!(home.contains("https://crm.example.com/"), sees_crm, "{home}");
+        // A second factor is still to come there.
+        assert!(home.contains("https://wiki.example.com/"), "{home}");
+    }
+}
+
 #[tokio::test]
 async fn nobody_is_signed_in_by_a_link_that_somebody_else_made() {
     let gate = gate();
