@@ -345,6 +345,9 @@ pub(super) struct Details {
     pub(super) recovery_codes: Option<Codes>,
     pub(super) devices: Vec<Device>,
     /// How many browsers are known.
+    /// When the user, who has none, must have a second factor, whatever they open; `None` too if no
+    /// gateway runs.
+    pub(super) second_factor_due: Option<String>,
     pub(super) known_browsers: usize,
     /// The classes of browsers with failures.
     pub(super) failures: Vec<Failed>,

@@ -227,6 +227,8 @@ impl AppState {
             let user = &authenticated.user.user;
             user.mail_proves_from(self.env.set_up_proof(user), guest.caller.now)
         });
+        let later = authenticated.filter(|_| what == Proving::SetUp);
+        let later = later.and_then(|authenticated| self.later(guest, authenticated, return_to));
         let page = pages::ProveFirst {
             frame: self.frame_for(guest),
             form: self.form(guest, return_to),
@@ -236,6 +238,7 @@ impl AppState {
             is_demanded: authenticated.is_some_and(|authenticated| {
                 self.demanded_by(guest, authenticated, return_to).is_some()
             }),
+            due: later.map(|later| later.due),
             problem,
         };
         self.form_page(&page, problem)

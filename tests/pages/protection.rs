@@ -48,6 +48,8 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("prove-first-link", html(&prove_first(None, None)));
     let mail_from = Some(moment());
     add("prove-first-link-or-later", html(&ProveFirst { mail_from, ..prove_first(None, None) }));
+    let due = Some("14 December 2026".to_owned());
+    add("prove-first-mail-due", html(&ProveFirst { due, ..prove_first(Some(mailed(None)), None) }));
     let nobody_named = Frame { support: None, ..frame(Some("ada")) };
     let demanded = ProveFirst { is_demanded: true, frame: nobody_named, ..prove_first(None, None) };
     add("prove-first-link-demanded", html(&demanded));
@@ -139,7 +141,7 @@ fn change_email(
 pub(super) fn prove_first(by_mail: Option<Mailed>, problem: Option<Problem>) -> ProveFirst {
     let (frame, form, what) = (frame(Some("ada")), form(), Proving::SetUp);
     let mail_from = None;
-    ProveFirst { frame, form, what, by_mail, mail_from, is_demanded: false, problem }
+    ProveFirst { frame, form, what, by_mail, mail_from, is_demanded: false, due: None, problem }
 }
 
 const fn instead(devices: usize) -> NewPlace {

@@ -265,3 +265,15 @@ fn somebody_is_told_to_applications_as_the_operator_has_written_them_and_found_i
     assert_ne!(setup.types(&["user", "add", "jsmith"]).code, Some(0), "it is the same name");
     assert_eq!(setup.types(&["user", "show", "JSMITH"]).code, Some(0));
 }
+
+#[test]
+fn who_must_still_set_up_a_second_factor_is_shown_with_the_day() {
+    let setup = Setup::with("second_factor: { demanded_of: { everyone: true }, grace: 14d }");
+    let _process = setup.opens();
+    setup.adds("ada");
+    let shown = setup.types(&["user", "show", "ada", "--json"]).json();
+    let at = |key: &str| shown[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let days = (at("second_factor_due") - at("added")).total(jiff::Unit::Hour).unwrap() / 24.0;
+    assert!((13.9..14.1).contains(&days), "{shown}");
+    assert!(setup.types(&["user", "show", "ada"]).out.contains("off; must be set up by "));
+}

@@ -104,7 +104,13 @@ pub(super) async fn list(State(state): State<AppState>, _: Operator, body: Bytes
 pub(super) async fn show(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let Whom { name } = read(&body)?;
     let shown = administer::show(&state.env(), &Login::typed(&name), EVENTS).await?;
-    Ok(json(&view::details(&shown.ok_or_else(|| Refused::nobody(&name))?)))
+    let shown = shown.ok_or_else(|| Refused::nobody(&name))?;
+    // Since when it is demanded, only a running gateway knows.
+    let due = state.live().ok().and_then(|live| {
+        let (env, user) = (live.env(), &shown.user);
+        env.config.demands.due(&user.identity(), user.made(), None, &env.since)
+    });
+    Ok(json(&view::details(&shown, due)))
 }
 
 pub(super) async fn unlock(

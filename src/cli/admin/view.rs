@@ -30,8 +30,8 @@ pub(super) fn person(user: &User) -> Person {
     }
 }
 
-/// All details.
-pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
+/// All details. `due`: when the user must have a second factor.
+pub(super) fn details(Shown { user, events, now }: &Shown, due: Option<Timestamp>) -> Details {
     let devices = user.devices().iter().filter(|device| device.is_trusted(*now));
     let devices: Vec<Device> = devices
         .map(|device| Device {
@@ -59,6 +59,7 @@ pub(super) fn details(Shown { user, events, now }: &Shown) -> Details {
             .map(|scheme| Scheme::name(scheme).to_owned()),
         frozen_since: user.frozen().map(written),
         awaits_a_link: user.awaits_a_link(),
+        second_factor_due: due.filter(|_| !user.has_second_factor()).map(written),
         accounts: user
             .accounts()
             .map(|account| format!("{} {}", account.issuer(), account.subject()))

@@ -73,7 +73,9 @@ fn password(person: &Person, imported: Option<&str>) -> String {
 }
 
 fn two_factor(details: &Details) -> String {
-    let Details { person, frozen_since, awaits_a_link, .. } = details;
+    let Details { person, frozen_since, awaits_a_link, second_factor_due, .. } = details;
+    let due = second_factor_due.as_ref().map(|due| format!("; must be set up by {due}"));
+    let due = due.unwrap_or_default();
     match frozen_since {
         Some(since) => format!(
             "frozen since {since}: {0} reported that somebody else set it up; \
@@ -82,9 +84,9 @@ fn two_factor(details: &Details) -> String {
         ),
         None if person.has_second_factor => "on".to_owned(),
         None if *awaits_a_link => {
-            format!("off; needs a link to set it up: `doorward user passwd {}`", person.name)
+            format!("off{due}; needs a link to set it up: `doorward user passwd {}`", person.name)
         }
-        None => "off".to_owned(),
+        None => format!("off{due}"),
     }
 }
 
@@ -147,6 +149,7 @@ mod tests {
             imported_password: None,
             frozen_since: None,
             awaits_a_link: false,
+            second_factor_due: None,
             accounts: Vec::new(),
             is_of_provider: false,
             factors: vec![],
@@ -169,6 +172,8 @@ mod tests {
         assert!(
             told(&reset).contains("off; needs a link to set it up: `doorward user passwd bob`")
         );
+        let due = Details { second_factor_due: Some(THEN.to_owned()), ..nobody_knows() };
+        assert!(told(&due).contains("off; must be set up by 2026-01-02T03:04:05Z\n"));
         let person = Person { has_second_factor: true, ..nobody_yet("bob") };
         let frozen = Details { person, frozen_since: Some(THEN.to_owned()), ..nobody_knows() };
         let said = told(&frozen);
@@ -198,6 +203,7 @@ mod tests {
             imported_password: Some("bcrypt".to_owned()),
             frozen_since: None,
             awaits_a_link: false,
+            second_factor_due: None,
             accounts: ["110169", "583231"]
                 .map(|subject| format!("https://id.example.com {subject}"))
                 .into(),

@@ -150,6 +150,8 @@ pub struct ProveFirst {
     pub mail_from: Option<Moment>,
     /// Whether no other page can be opened without a second factor.
     pub is_demanded: bool,
+    /// The day on which a second factor will be demanded, if it is not yet.
+    pub due: Option<String>,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
