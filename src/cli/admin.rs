@@ -203,8 +203,8 @@ impl Refused {
 
     fn unknown(request_id: &str) -> Self {
         let problem = format!(
-            "no refusal with the id {request_id} is remembered; search the log for it: other errors \
-             have an id, too"
+            "no request with the id {request_id} is remembered as refused or failed; search the log \
+             for it: every request has an id"
         );
         Self { status: StatusCode::NOT_FOUND, problem }
     }

@@ -115,17 +115,18 @@ pub(super) struct KeysMoved {
     pub(super) people: usize,
 }
 
-/// A refusal, by the id of the request on its page.
+/// A request, by the id on its error page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     pub(super) request_id: String,
 }
 
-/// Why a request was refused.
+/// Why a request was refused, or failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Why {
     pub(super) request_id: String,
+    pub(super) outcome: Outcome,
     /// RFC 3339, in UTC.
     pub(super) at: String,
     pub(super) from: String,
@@ -137,6 +138,16 @@ pub(super) struct Why {
     pub(super) readings: usize,
     pub(super) rule: Option<String>,
     pub(super) reason: String,
+}
+
+/// What became of a request that got no response from its application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// It was not permitted.
+    Refused,
+    /// The application, or something of ours, failed.
+    Failed,
 }
 
 /// What observe mode would have stopped.
@@ -334,6 +345,9 @@ pub(super) struct Details {
     pub(super) frozen_since: Option<String>,
     /// Whether a new second factor needs a link from an operator.
     pub(super) awaits_a_link: bool,
+    /// When the user, who has none, must have a second factor, whatever they open; `None` too if no
+    /// gateway runs.
+    pub(super) second_factor_due: Option<String>,
     /// The accounts at identity providers that may speak for the user, as `ISSUER SUBJECT`; first
     /// the one that answers for them, if one does.
     pub(super) accounts: Vec<String>,
@@ -345,9 +359,6 @@ pub(super) struct Details {
     pub(super) recovery_codes: Option<Codes>,
     pub(super) devices: Vec<Device>,
     /// How many browsers are known.
-    /// When the user, who has none, must have a second factor, whatever they open; `None` too if no
-    /// gateway runs.
-    pub(super) second_factor_due: Option<String>,
     pub(super) known_browsers: usize,
     /// The classes of browsers with failures.
     pub(super) failures: Vec<Failed>,

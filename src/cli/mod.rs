@@ -104,7 +104,7 @@ enum Command {
     /// Show which rule applies to a request, what it requires, and the decision
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(explain::Question),
-    /// Show why a request was refused, by its id
+    /// Show why a request was refused or failed, by its id
     #[command(after_help = WHY_EXAMPLES)]
     Why {
         /// The request id: the reference on the page, the header X-Request-Id, or in a log
@@ -393,8 +393,9 @@ Examples:
   doorward why 3kq7x2mwa5yd4c6e
   doorward why 3kq7x2mwa5yd4c6e --json | jq -r .rule
 
-The running gateway remembers the last 10,000 refusals of users, and some of other visitors. What
-happened before it started is in the event log, if `events` is set.";
+The running gateway remembers the last 10,000 refusals of users, some of other visitors, and some
+requests that got an error because an application failed. Refusals from before it started are in the
+event log, if `events` is set.";
 
 /// What `report` is about, if not the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::api::{RefusedRequests, Stopped, Which, Why, path};
+use super::api::{Outcome, RefusedRequests, Stopped, Which, Why, path};
 use super::client::ask_gateway as ask;
 use super::failure::{Failure, unwritten};
 use super::reload::Reloaded;
 
-/// Says why a request was refused.
+/// Says why a request was refused, or failed.
 ///
 /// # Errors
-/// If no gateway runs, or the refusal is not remembered.
+/// If no gateway runs, or the request is not remembered.
 pub(super) async fn why(
     state: &Path,
     request_id: String,
@@ -28,7 +28,11 @@ pub(super) async fn why(
     let who = why.user.clone().unwrap_or_else(unknown);
     let told = || -> io::Result<()> {
         writeln!(out, "{}: {} {} of {app}", why.at, why.method, why.path)?;
-        writeln!(out, "{who}, from {}, was refused: {}", why.from, why.reason)?;
+        let outcome = match why.outcome {
+            Outcome::Refused => "was refused",
+            Outcome::Failed => "got an error",
+        };
+        writeln!(out, "{who}, from {}, {outcome}: {}", why.from, why.reason)?;
         if let Some(rule) = &why.rule {
             write!(out, "by {rule}")?;
             if why.readings > 1 {

@@ -1,5 +1,5 @@
-//! The decision log, in memory only: it tells why a request was refused, what observe mode would
-//! have stopped, and what another configuration would change.
+//! The decision log, in memory only: it tells why a request was refused or failed, what observe mode
+//! would have stopped, and what another configuration would change.
 //!
 //! Each list is bounded and drops its oldest entries. Queries and cookies are never shown.
 
@@ -24,6 +24,8 @@ pub struct DecisionLog {
     strangers: Mutex<Strangers>,
     /// Answers 401: a script that asks again and again displaces no refusal.
     unauthenticated: Mutex<Strangers>,
+    /// Requests that nobody refused, and that got an error all the same.
+    failed: Mutex<Strangers>,
     watched: Mutex<HashMap<Watched, Seen>>,
     recent: Mutex<VecDeque<Recent>>,
     /// The second of the last entry, and how many it has.
@@ -92,7 +94,7 @@ struct Strangers {
     of_address: HashMap<IpAddr, usize>,
 }
 
-/// A refusal.
+/// A refusal, or a request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The id of the request, which is on the page.
@@ -169,6 +171,8 @@ impl Refusal {
     pub const METHOD: usize = 32;
     /// How many characters of an unknown host are kept.
     pub const HOST: usize = 128;
+    /// How many characters of a list of users or groups are kept.
+    pub const NAMES: usize = 256;
 }
 
 impl DecisionLog {
@@ -224,17 +228,23 @@ impl DecisionLog {
         locked(&self.unauthenticated).keep(from, at, refusal);
     }
 
+    /// Remembers that a request got an error because the application, or something of ours, failed.
+    pub fn failed(&self, from: IpAddr, at: Timestamp, failure: impl FnOnce() -> Refusal) {
+        locked(&self.failed).keep(from, at, failure);
+    }
+
     /// The refusal of the request with this id, if it is remembered. Letter case is ignored: people
     /// read the id out.
     pub fn why(&self, request_id: &str) -> Option<Refusal> {
-        let find = |refusals: &VecDeque<Refusal>| {
-            let mut newest = refusals.iter().rev();
-            newest.find(|refusal| refusal.request_id.eq_ignore_ascii_case(request_id)).cloned()
-        };
-        let known = find(&locked(&self.refusals));
+        let known = find(&locked(&self.refusals), request_id);
         known
-            .or_else(|| find(&locked(&self.strangers).kept))
-            .or_else(|| find(&locked(&self.unauthenticated).kept))
+            .or_else(|| find(&locked(&self.strangers).kept, request_id))
+            .or_else(|| find(&locked(&self.unauthenticated).kept, request_id))
+    }
+
+    /// As [`DecisionLog::why`], of a request that failed.
+    pub fn why_failed(&self, request_id: &str) -> Option<Refusal> {
+        find(&locked(&self.failed).kept, request_id)
     }
 
     /// All refusals that are remembered, by kind, the most frequent first. Those of unknown visitors
@@ -367,6 +377,12 @@ impl Events {
 
 /// How many visitors are remembered whose refusals were left out.
 const VISITORS: usize = 10_000;
+
+/// The last of these requests with this id.
+fn find(requests: &VecDeque<Refusal>, request_id: &str) -> Option<Refusal> {
+    let mut newest = requests.iter().rev();
+    newest.find(|request| request.request_id.eq_ignore_ascii_case(request_id)).cloned()
+}
 
 /// Data kept before a panic is still valid.
 fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,6 +5,7 @@ use http::Response;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::domain::assurance::Permit;
 use crate::proxy::downstream::unsent_room;
 use crate::proxy::overload;
 use crate::proxy::passage::Passage;
@@ -42,9 +43,12 @@ pub(super) async fn answer(
             let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
             tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
             sites.metrics().upstream_failed(&app, failure.name());
+            remember(&what, session, passage, web);
         }
         Failure::Ours => {
-            tracing::error!(why = error.etype().as_str(), "request failed");
+            let why = error.etype().as_str();
+            tracing::error!(why, "request failed");
+            remember(&format!("Doorward could not pass it on: {why}"), session, passage, web);
         }
         Failure::UsedUp => tracing::debug!(app, "connection closed: {}", kind.as_str()),
         // [`overload::busy`] tells.
@@ -91,6 +95,14 @@ pub(super) fn another_is_tried(error: &Error, passage: &Passage, sites: &Sites) 
     tracing::warn!(app, upstream, kind = kind.as_str(), "{what}; another upstream is tried");
 }
 
+/// Notes for `doorward why` what failed.
+fn remember(what: &str, session: &Session, passage: &Passage, web: &Web) {
+    if let Some(client) = passage.client {
+        let user = passage.permit.as_ref().and_then(Permit::identity);
+        web.failed(what, &Asked::of(session.req_header(), client), user.map(|user| &**user));
+    }
+}
+
 /// The answer to a request that cannot be judged, because something is broken here.
 pub(super) async fn unavailable(
     why: Unavailable,
@@ -101,7 +113,10 @@ pub(super) async fn unavailable(
     sites.env().report(&why, "request refused");
     let headers = &session.req_header().headers;
     match &passage.virtual_host {
-        Some(virtual_host) => virtual_host.web.notice(Notice::Unavailable, headers).await,
+        Some(virtual_host) => {
+            remember(&why.told(), session, passage, &virtual_host.web);
+            virtual_host.web.notice(Notice::Unavailable, headers).await
+        }
         None => Web::nameless_notice(Notice::Unavailable, headers).await,
     }
 }

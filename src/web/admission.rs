@@ -21,6 +21,7 @@ use crate::domain::user_session::UserSessionId;
 use crate::flow::decision_log::{Recent, Watched};
 use crate::flow::{self, Acting, Admission, ClientAddress, Line};
 use crate::policy;
+use crate::unavailable::Unavailable;
 
 /// A request that may pass to the application.
 #[derive(Debug)]
@@ -72,7 +73,10 @@ impl AppState {
             let why = "the path can be read in several ways (`spelling: strict`)";
             return Err(Box::new(self.misread(why, asked)));
         }
-        let unavailable = |error| Box::new(self.unavailable(&error, headers));
+        let unavailable = |error: Unavailable| {
+            self.failed(&error.told(), asked, None);
+            Box::new(self.unavailable(&error, headers))
+        };
         let now = self.env.now().map_err(unavailable)?;
         let request = Arc::new(request);
         let address = client.visitor;

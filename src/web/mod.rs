@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::config::Host;
+use crate::domain::identity::Identity;
 use crate::domain::secret::{Token, TokenHash};
 use crate::flow::{self, ClientAddress, Env, Line, Still};
 use crate::policy;
@@ -116,13 +117,13 @@ impl Web {
         self.state.jar().session(headers).as_ref().map(Token::hash)
     }
 
-    /// Lets a request in this session pass to the application, or returns what the visitor gets
     /// Changes when what was read of cookies may not count any more; see
     /// [`Keyring::dropped`](crate::store::Keyring::dropped).
     pub fn dropped_keys(&self) -> u64 {
         self.state.env.signer.dropped()
     }
 
+    /// Lets a request in this session pass to the application, or returns what the visitor gets
     /// instead. `request` is what was read of `asked`.
     ///
     /// # Errors
@@ -160,6 +161,11 @@ impl Web {
     /// Answers instead of an application's service worker on the portal's host.
     pub async fn service_worker() -> http::Response<Bytes> {
         whole(service_worker::answer()).await
+    }
+
+    /// Records, for `doorward why`, that a request of `user`, if it was anybody's, got an error.
+    pub fn failed(&self, why: &str, asked: &Asked<'_>, user: Option<&Identity>) {
+        self.state.failed(why, asked, user);
     }
 
     /// Shows an error: as a page to people, as JSON to scripts.

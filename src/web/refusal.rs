@@ -22,6 +22,7 @@ use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
 use crate::domain::assurance::{Level, Requirement, Verdict, Visitor};
+use crate::domain::identity::Identity;
 use crate::domain::provider::Purpose;
 use crate::domain::time::Timestamp;
 use crate::flow::decision_log::Refusal;
@@ -337,12 +338,31 @@ impl AppState {
     /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, asked: &Asked<'_>) {
         let Ok(now) = self.env.now() else { return };
-        self.env.decision_log.refused(Refusal {
+        self.env.decision_log.refused(self.without_rule(reference, now, why, asked, None));
+    }
+
+    /// Records that a request of `user`, if it was anybody's, got an error: something failed.
+    pub(super) fn failed(&self, why: &str, asked: &Asked<'_>, user: Option<&Identity>) {
+        let Ok(now) = self.env.now() else { return };
+        self.env.decision_log.failed(asked.client.address(), now, || {
+            self.without_rule(&self.reference(), now, why, asked, user)
+        });
+    }
+
+    fn without_rule(
+        &self,
+        reference: &str,
+        at: Timestamp,
+        why: &str,
+        asked: &Asked<'_>,
+        user: Option<&Identity>,
+    ) -> Refusal {
+        Refusal {
             request_id: reference.to_owned(),
-            at: now,
+            at,
             from: asked.client.address(),
-            user: None,
-            is_known: false,
+            user: user.map(|user| user.name.clone()),
+            is_known: user.is_some(),
             app: self.host.app.as_ref().map(|app| app.name.clone()),
             host: shortened(&String::from_utf8_lossy(asked.host), Refusal::HOST),
             method: shortened(asked.method.as_str(), Refusal::METHOD),
@@ -353,7 +373,7 @@ impl AppState {
             readings: 0,
             rule: None,
             reason: why.to_owned(),
-        });
+        }
     }
 
     /// Something on our side is broken: nobody is let through, and the page says no more than that.
@@ -409,7 +429,10 @@ fn reason(ruling: &Ruling, visitor: Option<&Visitor>) -> String {
                 [] => "in no group".to_owned(),
                 groups => format!("in {}", groups.join(" and ")),
             };
-            format!("the rule admits only {}, and the user is {of}", only.join(", and only "))
+            // Ten thousand refusals are kept, and lists may have thousands of names.
+            let only = shortened(&only.join(", and only "), Refusal::NAMES);
+            let of = shortened(&of, Refusal::NAMES);
+            format!("the rule admits only {only}, and the user is {of}")
         }
     };
     match ruling.raised_in {

@@ -283,6 +283,16 @@ fn says_nonsense(process: &Process, secrets: &mut Secrets) {
 #[case::half_a_target(b"GET http: HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
 #[case::long_head(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n", 431, "too large")]
 #[case::long_target(b"GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n", 431, "too large")]
+#[case::a_chunk(
+    b"POST /held HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    400,
+    "a chunk of the body"
+)]
+#[case::a_chunk_of_a_form(
+    b"POST /.doorward/sign-in HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\n",
+    400,
+    "a chunk of the body"
+)]
 #[case::tls(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03\r\n\r\n", 400, "TLS")]
 #[case::http2(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/2")]
 fn what_is_refused_is_answered_in_our_words_and_leaves_a_line(
@@ -443,6 +453,60 @@ fn one_id_finds_a_refusal_everywhere() {
     ] {
         assert_eq!(event[key], value, "{key} of {event}");
     }
+}
+
+#[rstest]
+#[case::no_such_name("http://application.invalid", "its name cannot be resolved")]
+#[case::no_such_file("unix:/nowhere/app.sock", "No such file or directory")]
+#[case::nobody_listens("http://127.0.0.1:9", "the application refused the connection")]
+fn the_reference_of_an_application_that_fails_finds_the_cause(
+    #[case] upstream: &str,
+    #[case] cause: &str,
+) {
+    let setup = Setup::with("log: { format: json }");
+    let yaml = fs::read_to_string(setup.file()).unwrap();
+    let here = format!("http://{}", setup.upstream.address);
+    fs::write(setup.file(), yaml.replace(&here, upstream)).unwrap();
+    let process = setup.opens();
+    let head = format!("GET /held?a=secret HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let answer = Wire::to(process.address).asks(head);
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let said: Value = serde_json::from_str(&answer.body).unwrap();
+    let reference = said["reference"].as_str().unwrap();
+    let why = setup.types(&["why", reference]).out;
+    assert!(why.contains("GET /held of crm\n"), "{why}");
+    assert!(why.contains(", from 127.0.0.1, got an error: ") && why.contains(cause), "{why}");
+    let why = setup.types(&["why", reference, "--json"]).json();
+    assert_eq!(why["outcome"], "failed");
+    assert!(process.hears(cause).contains(reference));
+    let report = setup.types(&["report", "--refused"]).out;
+    assert!(report.contains("Nothing was refused"), "{report}");
+}
+
+#[rstest]
+#[case(b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", "line 2 of its head is not valid: it has no colon")]
+#[case(b"HTTP/1.1 200 OK\r\nA: a\x01b\r\n\r\n", "control character (0x01)")]
+#[case(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", "Content-Length")]
+#[case(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", "Content-Length")]
+#[case(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok", "Transfer-Encoding")]
+#[case(b"SSH-2.0-OpenSSH\r\n", "not an HTTP/1 status line")]
+#[case(b"\x15\x03\x03\x00\x02\x02\x32", "does it use https://?")]
+fn what_is_wrong_with_an_answer_is_in_the_log_and_in_check(
+    #[case] says: &'static [u8],
+    #[case] names: &str,
+) {
+    let application = Exact::answering(Bodies::Unread, |_| says.to_vec());
+    let setup = Setup::with("log: { format: json }");
+    setup.moves_to(application.address);
+    let process = setup.opens();
+    let head = format!("GET /held HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    assert_eq!(Wire::to(process.address).asks(head).status, 502);
+    let line = process.hears("from the application");
+    assert!(line.contains(names), "{line}");
+    let checked = setup.types(&["check", "--connect"]);
+    let is_about_head =
+        names.contains("line") || names.contains("control") || names.contains("https");
+    assert!(!is_about_head || checked.out.contains(names), "{}", checked.out);
 }
 
 #[test]

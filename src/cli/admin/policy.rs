@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 
 use super::{Answer, AppState, Operator, Refused, json, read};
-use crate::cli::api::{KeysMoved, RefusedRequests, RpId, Stopped, Which, Why, written};
+use crate::cli::api::{KeysMoved, Outcome, RefusedRequests, RpId, Stopped, Which, Why, written};
 use crate::flow::rp_id::moved_to;
 
 /// Reloads the configuration.
@@ -25,14 +25,17 @@ pub(super) async fn rp_id(State(state): State<AppState>, _: Operator, body: Byte
     Ok(json(&KeysMoved { from: moved.map(|moved| moved.from), people }))
 }
 
-/// Says why a request was refused.
+/// Says why a request was refused, or failed.
 pub(super) async fn why(State(state): State<AppState>, _: Operator, body: Bytes) -> Answer {
     let Which { request_id } = read(&body)?;
     let request_id = request_id.trim();
-    let refusal = state.live()?.env().decision_log.why(request_id);
-    let refusal = refusal.ok_or_else(|| Refused::unknown(request_id))?;
+    let decision_log = &state.live()?.env().decision_log;
+    let refused = decision_log.why(request_id).map(|refusal| (Outcome::Refused, refusal));
+    let failed = || Some((Outcome::Failed, decision_log.why_failed(request_id)?));
+    let (outcome, refusal) = refused.or_else(failed).ok_or_else(|| Refused::unknown(request_id))?;
     Ok(json(&Why {
         request_id: refusal.request_id,
+        outcome,
         at: written(refusal.at),
         from: refusal.from.to_string(),
         user: refusal.user,
