@@ -57,10 +57,12 @@ pub(super) async fn answer(
             if let Some(connection) = &passage.connection {
                 connection.give_up();
             }
-            tracing::debug!(
-                why = error.etype().as_str(),
-                "visitor closed the connection during a request"
-            );
+            if matches!(failure, Failure::VisitorGone) {
+                tracing::debug!(
+                    why = error.etype().as_str(),
+                    "visitor closed the connection during a request"
+                );
+            }
         }
     }
     match failure {

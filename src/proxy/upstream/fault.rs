@@ -205,13 +205,12 @@ fn unreadable(kind: &ErrorType, error: &Error) -> String {
         ImmutStr::Owned(_) => None,
     });
     let known = || contexts().map(ImmutStr::as_str).find(is_about);
-    match (told.or_else(known), kind) {
-        (Some(words), _) => format!(": {}", words.split(" value:").next().unwrap_or(words)),
-        (None, ErrorType::Custom("InvalidChunk")) => {
-            ": a chunk of its body is not valid".to_owned()
-        }
-        (None, ErrorType::Custom(words)) => format!(": {words}"),
-        (None, _) => String::new(),
+    match (kind, told.or_else(known)) {
+        (ErrorType::Custom("InvalidChunk"), _) => ": a chunk of its body is not valid".to_owned(),
+        // Ours.
+        (ErrorType::Custom(words), _) => format!(": {words}"),
+        (_, Some(words)) => format!(": {}", words.split(" value:").next().unwrap_or(words)),
+        (_, None) => String::new(),
     }
 }
 
@@ -263,6 +262,9 @@ pub(super) fn bad_line(head: &[u8]) -> String {
         if let Some(why) = fault_of_field(line) {
             return format!("line {number} of its head is not valid: {why}");
         }
+        if number > LINES {
+            return format!("its head has more than {LINES} lines");
+        }
     }
     "its head is not valid".to_owned()
 }
@@ -295,6 +297,8 @@ pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
 }
 
 const LONGEST_NAME: usize = 60;
+/// How many header lines Pingora reads.
+const LINES: usize = 256;
 
 #[cfg(test)]
 mod tests {
