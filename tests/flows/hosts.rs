@@ -469,6 +469,24 @@ async fn a_ticket_is_good_once_at_once_there_and_in_the_browser_that_asked() {
     is_refused(&mut Window::new(&gate), &format!("{WIKI}/.doorward/ticket")).await;
 }
 
+/// By a VPN, say: the portal would think that the application refuses them.
+#[tokio::test]
+async fn somebody_whom_the_portal_sees_at_another_address_is_not_sent_round_in_circles() {
+    let config = CONFIG.replace(
+        "    rules: [{ paths: [/public/], require: nothing }]\n    otherwise: sign-in\n",
+        "    rules: [{ paths: [/], networks: [10.0.0.0/8], require: second-factor }]\n    \
+         otherwise: nobody\n",
+    );
+    assert_ne!(config, CONFIG);
+    let gate = Gate::configured(&config, Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut window = Window::new(&gate);
+    window.at.get_mut(CRM).unwrap().address = [10, 0, 0, 7].into();
+    window.visits(&format!("{CRM}/")).await.signs_in("ada").await;
+    assert_eq!(window.here, PORTAL);
+    assert!(window.now().at.starts_with("/.doorward/set-up"), "{}", window.now().at);
+}
+
 /// A link to an application that refuses whoever follows it only disappoints.
 #[tokio::test]
 async fn the_home_page_leads_only_where_somebody_may_go() {
