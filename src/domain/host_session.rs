@@ -9,7 +9,8 @@ use minicbor::{Decode, Encode};
 
 use super::assurance::{Proof, Proofs};
 use super::ceremony::{Ceremony, Purpose};
-use super::factor::Kind;
+use super::factor::code::{Emailed, Texted};
+use super::factor::{Begun, Kind};
 use super::identity::UserId;
 use super::mailed::MailedCode;
 use super::time::Timestamp;
@@ -60,6 +61,33 @@ impl HostSession {
             Kind::Sms => self.sent.as_ref(),
             Kind::Email => self.emailed.as_ref(),
             Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => self.ceremony.as_ref(),
+        }
+    }
+
+    /// The code by text message that was sent last in this session, or would be, for whatever purpose.
+    pub const fn last_text(&self) -> Option<&Texted> {
+        match &self.sent {
+            Some(ceremony) => match ceremony.waits_for() {
+                Begun::Sms(texted) => Some(texted),
+                _ => None,
+            },
+            None => None,
+        }
+    }
+
+    /// The code by text message for this purpose, if it has not expired.
+    pub fn text_for(&self, purpose: Purpose, now: Timestamp) -> Option<&Texted> {
+        match self.sent.as_ref()?.begun(purpose, Kind::Sms, now)? {
+            Begun::Sms(texted) => Some(texted),
+            _ => None,
+        }
+    }
+
+    /// The code by e-mail for this purpose, if it has not expired.
+    pub fn email_for(&self, purpose: Purpose, now: Timestamp) -> Option<&Emailed> {
+        match self.emailed.as_ref()?.begun(purpose, Kind::Email, now)? {
+            Begun::Email(emailed) => Some(emailed),
+            _ => None,
         }
     }
 

@@ -8,7 +8,6 @@ use super::caller::Caller;
 use super::env::Env;
 use super::host_session::in_session;
 use super::next::owed_for_another;
-use super::set_up::begun;
 use crate::domain::ceremony::{Ceremony, Purpose};
 use crate::domain::event::What;
 use crate::domain::factor::code::{Emailed, Mailbox};
@@ -62,7 +61,7 @@ fn is_on(env: &Env, user: &User, now: Timestamp) -> bool {
 /// Whether a code by e-mail may be asked for, or entered, in this session: a text for this challenge is a
 /// minute old, or a code by e-mail waits already.
 pub fn is_offered(env: &Env, user: &User, session: &HostSession, now: Timestamp) -> bool {
-    let waits = || begun(session, Purpose::Challenge, Kind::Email, now).is_some();
+    let waits = || session.email_for(Purpose::Challenge, now).is_some();
     let is_old = || text_is_old_at(user, session, now).is_some_and(|at| at <= now);
     is_on(env, user, now) && (waits() || is_old())
 }
@@ -79,10 +78,8 @@ pub fn offered_at(
 
 /// When the newest text to the phone of this user, for this challenge, is a minute old.
 fn text_is_old_at(user: &User, session: &HostSession, now: Timestamp) -> Option<Timestamp> {
-    let Begun::Sms(texted) = begun(session, Purpose::Challenge, Kind::Sms, now)? else {
-        return None;
-    };
-    let is_to_phone = user.phones().any(|phone| phone.phone() == texted.number());
+    let texted = session.text_for(Purpose::Challenge, now)?;
+    let is_to_phone = user.phones().any(|phone| phone.phone() == texted.recipient());
     texted.again().filter(|_| is_to_phone)
 }
 
@@ -108,11 +105,7 @@ pub async fn send(acting: Acting<'_>, purpose: Purpose) -> Result<Sent, Unavaila
                 Ok(to) => to,
                 Err(why) => return why,
             };
-            let lately = match begun(&session, purpose, Kind::Email, now) {
-                Some(Begun::Email(emailed)) => emailed.again(),
-                Some(_) | None => None,
-            };
-            if lately.is_some_and(|again| now < again) {
+            if session.email_for(purpose, now).is_some_and(|emailed| emailed.is_recent(now)) {
                 return Sent::Lately;
             }
             let is_known = caller.known_to(&tx.user).is_some();

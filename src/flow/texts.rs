@@ -154,14 +154,10 @@ fn recipient(
     if let Some(number) = number {
         return accepted.judge(&number).map(|()| number).map_err(Sent::Unsuitable);
     }
-    let ceremony = session.ceremony_of(Kind::Sms);
-    let waits = || match ceremony.and_then(|one| one.begun(purpose, Kind::Sms, caller.now)) {
-        Some(Begun::Sms(texted)) => texted.number().cloned(),
-        Some(_) | None => None,
-    };
+    let before = || session.text_for(purpose, caller.now)?.recipient().cloned();
     match typed {
         Some(typed) => accepted.read(typed).map_err(Sent::Unsuitable),
-        None => waits().ok_or(Sent::Unsuitable(Unsuitable::Malformed)),
+        None => before().ok_or(Sent::Unsuitable(Unsuitable::Malformed)),
     }
 }
 
@@ -184,9 +180,8 @@ fn wanted_for(caller: &Caller, user: &User, number: &Number) -> WantedFor {
 pub(super) async fn entered(acting: Acting<'_>, kind: Kind) {
     let Acting { env, authenticated, .. } = acting;
     let session = &authenticated.session;
-    let waits = session.ceremony_of(Kind::Sms).map(Ceremony::waits_for);
-    let (Kind::Sms, Some(Begun::Sms(texted))) = (kind, waits) else { return };
-    let Some(number) = texted.number() else { return };
+    let number = session.last_text().and_then(Texted::recipient);
+    let (Kind::Sms, Some(number)) = (kind, number) else { return };
     note_fate(env, session.user, number, Fate::Entered).await;
 }
 
@@ -197,11 +192,8 @@ pub(super) async fn entered(acting: Acting<'_>, kind: Kind) {
 pub async fn was_refused(acting: Acting<'_>) -> Result<bool, Unavailable> {
     let Acting { env, caller, authenticated } = acting;
     let session = &authenticated.session;
-    let waits = session.ceremony_of(Kind::Sms).map(Ceremony::waits_for);
-    let Some(Begun::Sms(texted)) = waits else { return Ok(false) };
-    let Some(number) = texted.number().filter(|_| texted.is_waiting(caller.now)) else {
-        return Ok(false);
-    };
+    let texted = session.last_text().filter(|texted| texted.is_waiting(caller.now));
+    let Some(number) = texted.and_then(Texted::recipient) else { return Ok(false) };
     Ok(env.store.ledger().await?.fate(session.user, number) == Some(Fate::Refused))
 }
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
-use super::factor::{email, options, part, problem, sms};
+use super::factor::{email, options, or_used_up, part, problem, sms};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
@@ -82,7 +82,12 @@ pub(super) async fn submit(
         Challenge::Rejected(Rejection::NotSetUp) => {
             headers::see_other(&return_to.through("set-up"))
         }
-        Challenge::Rejected(rejection) => again(problem(rejection, kind, guest.caller.now)).await?,
+        Challenge::Rejected(rejection) => {
+            // A wrong code may have been the last one for what was sent.
+            let guest = guest.reloaded(&state.env).await?;
+            let problem = problem(rejection, kind, guest.caller.now);
+            page(&state, &guest, &return_to, kind, trust, Some(problem)).await?
+        }
         Challenge::Over => to_sign_in(),
     })
 }
@@ -151,6 +156,9 @@ pub(super) async fn page(
     trust: bool,
     problem: Option<Problem>,
 ) -> Result<Response, Trouble> {
+    if guest.authenticated.is_none() {
+        return Ok(headers::see_other(&return_to.through("sign-in")));
+    }
     let standing = state.standing(guest, return_to);
     let accepted = state.kinds_ahead(guest, return_to);
     let user = guest.authenticated.as_ref().map(|authenticated| &authenticated.user.user);
@@ -168,19 +176,22 @@ pub(super) async fn page(
     let others = has.iter().filter(|other| **other != kind);
     let others = others.filter(|other| accepted.has(**other) || !kind.is_factor());
     let takes_stand_ins = has.iter().any(stands_in);
+    let texted = state.sent_at_challenge(guest, kind);
+    let is_waiting = texted.as_ref().is_none_or(|texted| texted.is_waiting);
+    let shown = or_not_sent(state, guest, kind, or_used_up(problem, kind, is_waiting)).await?;
     let page = pages::Challenge {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),
         part: part(kind),
         options,
-        texted: state.sent_at_challenge(guest, kind),
+        texted,
         others: others.map(|other| part(*other)).collect(),
         standing,
         trust: state.offer_of_trust(guest, return_to, trust),
         recovery_codes_sign_in: kind.is_factor()
             && !takes_stand_ins
             && standing == Standing::Outside,
-        problem: or_not_sent(state, guest, kind, problem).await?.map(|problem| match problem {
+        problem: shown.map(|problem| match problem {
             Problem::WaitOrRecoveryCode(span) if !takes_stand_ins => Problem::Wait(span),
             problem => problem,
         }),

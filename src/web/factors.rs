@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::factor::security_key::other_model;
-use super::factor::{called, choices, chosen, expired, steps, words};
+use super::factor::{called, choices, chosen, expired, or_used_up, steps, takes_a_code, words};
 use super::form::{Form, Pressed, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
@@ -223,7 +223,8 @@ async fn new_page(
         FirstFactor::None => return Ok(headers::see_other(security::place().as_str())),
     };
     let number = (typed.number.as_str(), guest.caller.now);
-    let shown = texted::or_not_sent(state, guest, kind, problem).await?;
+    let shown = or_used_up(problem, kind, takes_a_code(&begun, guest.caller.now));
+    let shown = texted::or_not_sent(state, guest, kind, shown).await?;
     let page = pages::NewFactor {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),

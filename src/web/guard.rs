@@ -17,6 +17,7 @@ use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
 use crate::domain::time::Timestamp;
 use crate::flow::{self, Acting, AuthenticatedRequest, Caller, ClientAddress, Env};
+use crate::unavailable::Unavailable;
 
 /// Where a request came from; the proxy sets it on every request.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,16 @@ impl Guest {
         authenticated: &'a AuthenticatedRequest,
     ) -> Acting<'a> {
         Acting { env, caller: &self.caller, authenticated }
+    }
+
+    /// This guest with what is stored now: an answer that was refused may have changed it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be read.
+    pub(super) async fn reloaded(&self, env: &Env) -> Result<Self, Unavailable> {
+        let session = self.caller.carried.session.as_ref().map(Token::hash);
+        let authenticated = flow::authenticate(env, session, self.caller.now).await?;
+        Ok(Self { authenticated, ..self.clone() })
     }
 
     /// Whether this guest has a first factor that still counts. If not, they sign in again, although

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::factor::security_key::other_model;
-use super::factor::{choices, chosen, expired, steps, words};
+use super::factor::{choices, chosen, expired, or_used_up, steps, takes_a_code, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
@@ -177,7 +177,9 @@ fn set_up_page(
     problem: Option<Problem>,
 ) -> pages::SetUp {
     let config = &state.env.config;
-    let typed = (kept.number, guest.caller.now);
+    let now = guest.caller.now;
+    let problem = or_used_up(problem, begun.kind(), takes_a_code(begun, now));
+    let typed = (kept.number, now);
     pages::SetUp {
         frame: state.frame_for(guest),
         form: state.form(guest, return_to),

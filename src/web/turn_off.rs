@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::app_state::AppState;
 use super::factor::sms::{TURN_OFF, at_challenge};
-use super::factor::{options, part, problem, read_any};
+use super::factor::{options, or_used_up, part, problem, read_any};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::page_query::PageQuery;
@@ -70,7 +70,11 @@ pub(super) async fn submit(
             state.page(StatusCode::FORBIDDEN, &page)
         }
         TurnOff::Rejected(Rejection::NotSetUp) => headers::see_other(security::place().as_str()),
-        TurnOff::Rejected(rejection) => again(problem(rejection, kind, now)).await?,
+        TurnOff::Rejected(rejection) => {
+            // A wrong code may have been the last one for what was sent.
+            let guest = guest.reloaded(&state.env).await?;
+            page(&state, &guest, &typed.kind, Some(problem(rejection, kind, now))).await?
+        }
         TurnOff::Over => headers::see_other(&security::place().through("sign-in")),
     })
 }
@@ -121,7 +125,9 @@ pub(super) async fn page(
     });
     let texted = at_challenge(authenticated, Purpose::TurnOff, guest.caller.now)
         .filter(|_| signed == Some(Kind::Sms));
-    let shown = or_not_sent(state, guest, signed.unwrap_or(Kind::Totp), problem).await?;
+    let kind = signed.unwrap_or(Kind::Totp);
+    let is_waiting = texted.as_ref().is_none_or(|texted| texted.is_waiting);
+    let shown = or_not_sent(state, guest, kind, or_used_up(problem, kind, is_waiting)).await?;
     let page = pages::TurnOff {
         frame: state.frame_for(guest),
         form: state.form(guest, &security::place()),

@@ -6,7 +6,7 @@ use doorward::domain::factor::Kind;
 use doorward::domain::factor::code::Texted as Begun;
 use doorward::domain::phone::Number;
 use doorward::domain::time::Timestamp;
-use doorward::web::factor::{part, sms};
+use doorward::web::factor::{part, sent, sms};
 use doorward::web::pages::{
     Challenge, NewFactor, NewPlace, Problem, Said, SetUp, Steps, Texted, TurnOff, html,
 };
@@ -29,8 +29,10 @@ pub(super) fn samples() -> Vec<(String, String)> {
     add("challenge-text-away", html(&at(not_sent(), away())));
     let not_sent_after_all = Some(Problem::Answer(sms::NOT_SENT));
     add("challenge-text-not-sent", html(&at(Texted { again: None, ..sent() }, not_sent_after_all)));
-    let too_old = Some(Problem::Answer(sms::TOO_OLD));
+    let too_old = Some(Problem::Answer(sent::TOO_OLD));
     add("challenge-text-too-old", html(&at(not_sent(), too_old)));
+    let used_up = Some(Problem::Answer(sent::USED_UP));
+    add("challenge-text-used-up", html(&at(not_sent(), used_up)));
     add("challenge-text-sent", html(&at(sent(), None)));
     let wrong = Some(Problem::Answer(sms::PART.wrong));
     add("challenge-text-refused", html(&at(Texted { again: None, ..sent() }, wrong)));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{NUMBER, asked, asks, code, gate, phones, presses, protects, texts, types};
+use super::{
+    NUMBER, USED_UP, asked, asks, code, gate, phones, presses, protects, texts, types, wrong,
+};
 use crate::support::gate::{Browser, CONFIG};
 
 #[tokio::test]
@@ -124,6 +126,32 @@ async fn a_code_of_which_none_was_sent_counts_as_nothing_and_writes_nothing() {
     let sent = code(&gate).await;
     types(&mut browser, &sent).await;
     assert_eq!(browser.status, StatusCode::SEE_OTHER, "nothing was counted");
+}
+
+#[tokio::test]
+async fn after_five_wrong_codes_a_page_offers_another_one_instead_of_a_field_without_use() {
+    let gate = gate();
+    let mut browser = protects(&gate, "ada", NUMBER).await;
+    for back in ["", "turn-off"] {
+        gate.waits(Duration::from_mins(2));
+        let mut asks = if back.is_empty() { asked(&gate, "ada").await } else { browser.clone() };
+        if back.is_empty() {
+            presses(&mut asks).await;
+        } else {
+            presses_for(&mut asks, back).await;
+            asks.follows().await;
+        }
+        let right = code(&gate).await;
+        for number in 1..=5 {
+            assert!(asks.page.contains("name=\"code\""), "{back} {number}: {}", asks.page);
+            types(&mut asks, &wrong(&right)).await;
+        }
+        assert!(!asks.page.contains("name=\"code\""), "{back}: {}", asks.page);
+        assert!(asks.page.contains(USED_UP) && asks.page.contains("Text me a code"), "{back}");
+        assert!(asks.page.contains("Use a recovery code instead"), "{back}: {}", asks.page);
+    }
+    browser.opens("/.doorward/security").await;
+    assert_eq!(phones(&gate, "ada").await, ["+41791234567"]);
 }
 
 #[tokio::test]

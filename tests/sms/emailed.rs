@@ -14,7 +14,9 @@ use doorward::store::Reads;
 use doorward::store::memory::Memory;
 use http::StatusCode;
 
-use super::{NUMBER, asked, asks, code, config, gate, presses, protects, texts, types, wrong};
+use super::{
+    NUMBER, USED_UP, asked, asks, code, config, gate, presses, protects, texts, types, wrong,
+};
 use crate::support::gate::{Browser, Gate, MAILS};
 
 const ADDRESS: &str = "ada@example.com";
@@ -382,9 +384,12 @@ async fn what_was_not_sent_is_no_guess_and_five_wrong_ones_void_what_was() {
     browser.opens(BY_MAIL).await;
     presses_mail(&mut browser, SEND).await;
     let sent = gate.code_mailed_to(ADDRESS).await;
-    for _ in 0..5 {
+    for number in 1..=5 {
+        assert!(browser.page.contains("name=\"code\""), "{number}: {}", browser.page);
         types_mailed(&mut browser, &wrong(&sent)).await;
     }
+    assert!(!browser.page.contains("name=\"code\""), "{}", browser.page);
+    assert!(browser.page.contains(USED_UP) && browser.page.contains("E-mail me a code"));
     gate.waits(Duration::from_mins(1));
     browser.opens(BY_MAIL).await;
     types_mailed(&mut browser, &sent).await;

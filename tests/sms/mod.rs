@@ -29,13 +29,16 @@ fn config(server: SocketAddr) -> String {
 fn http(server: SocketAddr) -> String {
     format!(
         "{{ provider: http, url: 'http://{server}/send', form: {{ to: '{{to}}', text: '{{text}}' }}, \
-         success: {{ pointer: /status, value: accepted }}, countries: [CH, US], default_country: CH, \
+         success: {{ pointer: /status, value: accepted }}, countries: [CH, GB, US], default_country: CH, \
          own_numbers: ['+41795550000'] }}"
     )
 }
 
 /// What a provider says that accepts.
 const ACCEPTS: &str = "{\"status\":\"accepted\"}";
+
+/// What a page says when a code was wrong once too often.
+const USED_UP: &str = "the one that was sent no longer works.";
 
 /// Ada's number.
 const NUMBER: &str = "079 123 45 67";

@@ -8,8 +8,8 @@ use doorward::domain::texts::About;
 use http::StatusCode;
 
 use super::{
-    NUMBER, asked, asks, begins, code, code_to, gate, phones, presses, protects, texts, types,
-    wrong,
+    NUMBER, USED_UP, asked, asks, begins, code, code_to, gate, phones, presses, protects, texts,
+    types, wrong,
 };
 
 const ON_ITS_WAY: &str = "A code is on its way to <bdi class=\"whole\">+41 79 123 45 67</bdi>.";
@@ -59,6 +59,7 @@ async fn a_number_that_gets_no_texts_is_refused_with_the_reason() {
         ("044 668 18 00", "That is a landline."),
         ("0900 123 456", "That is a service number."),
         ("074 012 34 56", "That is a pager."),
+        ("+44 56 1234 5678", "That is an internet phone number."),
         ("+41 79 555 00 00", "is one of our own numbers"),
         ("+43 664 123456", "No text messages are sent to that country."),
         ("079 123", "is not a complete phone number"),
@@ -119,9 +120,12 @@ async fn five_wrong_codes_void_the_right_one() {
     browser.signs_in("ada").await;
     begins(&mut browser, NUMBER).await;
     let right = code(&gate).await;
-    for _ in 0..5 {
+    for number in 1..=5 {
+        assert!(browser.page.contains("name=\"code\""), "{number}: {}", browser.page);
         types(&mut browser, &wrong(&right)).await;
     }
+    assert!(browser.page.contains(USED_UP), "{}", browser.page);
+    assert!(browser.page.contains("Text me a code") && !browser.page.contains("name=\"code\""));
     types(&mut browser, &right).await;
     assert_ne!(browser.status, StatusCode::SEE_OTHER);
     assert!(phones(&gate, "ada").await.is_empty());

@@ -206,13 +206,6 @@ impl<To> Default for SentCode<To> {
     }
 }
 
-impl Texted {
-    /// The number to which the last code was sent.
-    pub const fn number(&self) -> Option<&Number> {
-        self.to.as_ref()
-    }
-}
-
 impl<To> SentCode<To> {
     /// How many wrong codes void the right one.
     pub const WRONG_AT_MOST: u8 = 5;
@@ -240,6 +233,11 @@ impl<To> SentCode<To> {
     /// When another code may be sent.
     pub fn again(&self) -> Option<Timestamp> {
         self.code.as_ref().map(MailedCode::again)
+    }
+
+    /// Whether one was sent a moment ago, so that another one must wait.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        self.again().is_some_and(|again| now < again)
     }
 
     /// The recipient to whom `code` was sent, if it is right and still valid. Constant time in `code`.
@@ -293,7 +291,9 @@ mod tests {
         texted = texted.with_one_more_wrong();
         assert_eq!(texted.proves(&code, NOW), None);
         assert!(!texted.is_waiting(NOW));
-        assert_eq!(texted.again(), Some(NOW.plus(Duration::from_mins(1))));
+        let again = NOW.plus(Duration::from_mins(1));
+        assert_eq!(texted.again(), Some(again));
+        assert!(texted.is_recent(NOW) && !texted.is_recent(again), "five wrong ones or not");
     }
 
     #[test]

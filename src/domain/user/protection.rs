@@ -778,6 +778,26 @@ mod tests {
     }
 
     #[test]
+    fn a_code_counts_only_for_the_number_or_address_to_which_it_was_sent() {
+        let number = |of: &str| Number::parse(of, None).unwrap();
+        let address = |of: &str| Email::parse(of).unwrap();
+        let (mine, mailbox) = (number("+41 79 123 45 67"), address("ada@example.com"));
+        let mut other = StdRng::seed_from_u64(9);
+        let mut ada = ada();
+        let phone = Begun::Sms(Texted::to(mine.clone()));
+        ada.add_factor(phone, &Answer::Sms(Some(mine.clone())), HOW, &mut other, NOW);
+        let backup = Begun::Email(Emailed::to(mailbox.clone()));
+        ada.add_factor(backup, &Answer::Email(Some(mailbox.clone())), HOW, &mut other, NOW);
+        for (former, right) in [
+            (Answer::Sms(Some(number("+41 79 123 45 68"))), Answer::Sms(Some(mine))),
+            (Answer::Email(Some(address("ada@example.org"))), Answer::Email(Some(mailbox))),
+        ] {
+            assert_eq!(ada.answer(&former, None, HOW, NOW), Err(Rejection::Wrong), "{former:?}");
+            assert!(ada.answer(&right, None, HOW, NOW).is_ok(), "{right:?}");
+        }
+    }
+
+    #[test]
     fn a_link_of_one_purpose_voids_none_of_another() {
         let mut ada = bare();
         let number = ada.next_link();

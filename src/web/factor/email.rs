@@ -2,10 +2,10 @@
 
 use askama::Template;
 
-use super::sms::time_of_day;
+use super::sent;
 use crate::domain::ceremony::Purpose;
 use crate::domain::factor::code::Emailed;
-use crate::domain::factor::{Begun, Kind, Rejection};
+use crate::domain::factor::{Kind, Rejection};
 use crate::domain::name::Email;
 use crate::domain::time::Timestamp;
 use crate::flow::emailed::{Sent, is_offered, offered_at};
@@ -34,11 +34,7 @@ fn read(typed: &str) -> Result<Submitted, Rejection> {
 }
 
 /// A code is wrong or malformed.
-const WRONG: Said = Said {
-    sentence: "That code did not work. Type the one from the newest e-mail.",
-    advice: Some("After five wrong codes, or ten minutes, you need another one."),
-    blames_what_was_typed: true,
-};
+const WRONG: Said = sent::wrong("That code did not work. Type the one from the newest e-mail.");
 
 /// How they are turned on and managed.
 pub const SET_UP: &SetUpWords = &SetUpWords {
@@ -108,24 +104,11 @@ pub fn steps(
         last: "Type the code that you get",
         fields: html(&Fields { described: described(problem, "") }),
         sends: None,
-        texted: Some(pages::Texted { sets_up: true, ..emailed(begun, address, None, now) }),
-    }
-}
-
-/// The state of a code, for a page. `not_before`: when another one can be sent at the earliest.
-fn emailed(
-    begun: &Emailed,
-    to: String,
-    not_before: Option<Timestamp>,
-    now: Timestamp,
-) -> pages::Texted {
-    let again = begun.again().max(not_before).filter(|again| *again > now);
-    pages::Texted {
-        to,
-        is_waiting: begun.is_waiting(now),
-        again: again.map(|again| (now.until(again), time_of_day(again))),
-        by_mail: true,
-        ..pages::Texted::default()
+        texted: Some(pages::Texted {
+            by_mail: true,
+            sets_up: true,
+            ..sent::state(begun, address, None, now)
+        }),
     }
 }
 
@@ -140,14 +123,14 @@ pub fn at_challenge(
         return None;
     }
     let address = user.mailbox()?.address();
-    let ceremony = session.ceremony_of(Kind::Email);
-    let begun = ceremony.and_then(|one| one.begun(Purpose::Challenge, Kind::Email, now));
-    let begun = match begun {
-        Some(Begun::Email(begun)) if begun.recipient() == Some(address) => begun.clone(),
-        Some(_) | None => Emailed::to(address.clone()),
-    };
+    let begun = session.email_for(Purpose::Challenge, now);
+    let begun = begun.filter(|begun| begun.recipient() == Some(address)).cloned();
+    let begun = begun.unwrap_or_else(|| Emailed::to(address.clone()));
     let not_before = offered_at(env, user, session, now);
-    Some(emailed(&begun, address.hinted(), not_before, now))
+    Some(pages::Texted {
+        by_mail: true,
+        ..sent::state(&begun, address.hinted(), not_before, now)
+    })
 }
 
 /// The time of day after which a code by e-mail can be asked for at this challenge, if that is to come.
@@ -157,7 +140,7 @@ pub fn offered_later(
     now: Timestamp,
 ) -> Option<String> {
     let (user, session) = (&authenticated.user.user, &authenticated.session);
-    offered_at(env, user, session, now).filter(|at| *at > now).map(time_of_day)
+    offered_at(env, user, session, now).filter(|at| *at > now).map(sent::time_of_day)
 }
 
 /// Why no code was sent, where that is a problem of codes by e-mail.

@@ -6,6 +6,7 @@
 pub mod email;
 pub mod recovery;
 pub mod security_key;
+pub mod sent;
 pub mod sms;
 pub mod totp;
 
@@ -121,12 +122,27 @@ pub(super) fn called(factor: &Factor) -> String {
     name.or_else(number).or_else(address).or_else(model).unwrap_or_else(unnamed)
 }
 
+/// Whether a code can be typed for what has `begun`: of those that are sent, only while one waits.
+pub(super) fn takes_a_code(begun: &Begun, now: Timestamp) -> bool {
+    match begun {
+        Begun::Sms(texted) => texted.is_waiting(now),
+        Begun::Email(emailed) => emailed.is_waiting(now),
+        Begun::Totp(_) | Begun::SecurityKey(_) => true,
+    }
+}
+
 /// What an answer of this kind was for has expired, or was never there.
 pub(super) fn expired(kind: Kind) -> Problem {
     match kind {
-        Kind::Sms | Kind::Email => Problem::Answer(sms::TOO_OLD),
+        Kind::Sms | Kind::Email => Problem::Answer(sent::TOO_OLD),
         Kind::Totp | Kind::RecoveryCode | Kind::SecurityKey => Problem::Expired,
     }
+}
+
+/// `problem`, or that another code is needed if a code of this kind was wrong and none waits any more.
+pub(super) fn or_used_up(problem: Option<Problem>, kind: Kind, waits: bool) -> Option<Problem> {
+    let is_wrong = problem == Some(Problem::Answer(part(kind).wrong));
+    if is_wrong && !waits { Some(Problem::Answer(sent::USED_UP)) } else { problem }
 }
 
 /// Why an answer of this kind was not accepted.

@@ -2,9 +2,10 @@
 
 use askama::Template;
 
+use super::sent;
 use crate::domain::ceremony::Purpose;
 use crate::domain::factor::code::Texted;
-use crate::domain::factor::{Begun, Factor, Kind, Rejection};
+use crate::domain::factor::{Factor, Kind, Rejection};
 use crate::domain::phone::{Number, Unsuitable};
 use crate::domain::texts::Withheld;
 use crate::domain::time::Timestamp;
@@ -36,23 +37,12 @@ fn read(typed: &str) -> Result<Submitted, Rejection> {
 }
 
 /// A code is wrong or malformed.
-const WRONG: Said = Said {
-    sentence: "That code did not work. Type the newest one that you got.",
-    advice: Some("After five wrong codes, or ten minutes, you need another one."),
-    blames_what_was_typed: true,
-};
+const WRONG: Said = sent::wrong("That code did not work. Type the newest one that you got.");
 
 /// The provider refused the text.
 pub const NOT_SENT: Said = Said {
     sentence: "The text message could not be sent.",
     advice: Some("Check the number, use another way, or send another one."),
-    blames_what_was_typed: false,
-};
-
-/// No code waits to be typed.
-pub const TOO_OLD: Said = Said {
-    sentence: "That code is too old. Send another one.",
-    advice: None,
     blames_what_was_typed: false,
 };
 
@@ -123,7 +113,7 @@ pub fn steps(
 ) -> Steps {
     let before = vec![Step { heading: "Know what a text message is worth", content: html(&Worth) }];
     if !begun.is_waiting(now) {
-        let shown = begun.number().map(Number::grouped).unwrap_or_default();
+        let shown = begun.recipient().map(Number::grouped).unwrap_or_default();
         let number = if typed.is_empty() { &shown } else { typed };
         let current = current.map(Number::grouped);
         let described = described(problem, "number-note");
@@ -153,26 +143,13 @@ pub const TURN_OFF: &str = "turn-off";
 /// typed as one; elsewhere only the end of the number is shown, because somebody who knows the password
 /// sees this page.
 pub fn texted(begun: &Texted, now: Timestamp, typed: Option<&str>) -> pages::Texted {
-    let shown = begun.number().map(Number::grouped).unwrap_or_default();
-    let again = begun.again().filter(|again| *again > now);
-    pages::Texted {
-        to: match typed {
-            Some(_) => shown.clone(),
-            None => {
-                format!("the number that ends in {}", begun.number().map_or("", Number::ending))
-            }
-        },
-        number: typed.map(|typed| if typed.is_empty() { shown } else { typed.to_owned() }),
-        is_waiting: begun.is_waiting(now),
-        again: again.map(|again| (now.until(again), time_of_day(again))),
-        ..pages::Texted::default()
-    }
-}
-
-/// The time of day in UTC, which everybody can compare with a clock: `14:03:20 UTC`.
-pub(super) fn time_of_day(at: Timestamp) -> String {
-    let seconds = at.millis().div_ceil(1_000) % 86_400;
-    format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+    let shown = begun.recipient().map(Number::grouped).unwrap_or_default();
+    let to = match typed {
+        Some(_) => shown.clone(),
+        None => format!("the number that ends in {}", begun.recipient().map_or("", Number::ending)),
+    };
+    let number = typed.map(|typed| if typed.is_empty() { shown } else { typed.to_owned() });
+    pages::Texted { number, ..sent::state(begun, to, None, now) }
 }
 
 /// Why no code was sent, where that is a problem to show.
@@ -231,10 +208,9 @@ pub fn at_challenge(
     now: Timestamp,
 ) -> Option<pages::Texted> {
     let number = authenticated.user.user.phones().find_map(Factor::phone)?;
-    let ceremony = authenticated.session.ceremony_of(Kind::Sms);
-    let begun = ceremony.and_then(|ceremony| ceremony.begun(purpose, Kind::Sms, now));
-    Some(match begun {
-        Some(Begun::Sms(begun)) if begun.number() == Some(number) => texted(begun, now, None),
-        Some(_) | None => texted(&Texted::to(number.clone()), now, None),
+    let begun = authenticated.session.text_for(purpose, now);
+    Some(match begun.filter(|begun| begun.recipient() == Some(number)) {
+        Some(begun) => texted(begun, now, None),
+        None => texted(&Texted::to(number.clone()), now, None),
     })
 }
