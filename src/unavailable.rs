@@ -36,6 +36,8 @@ pub enum Kind {
     Panic,
     /// The mail server cannot be reached, or mail is not set up in a usable way.
     Mail,
+    /// The provider of text messages fails, or is not set up in a usable way.
+    Sms,
 }
 
 impl Unavailable {
@@ -104,13 +106,14 @@ impl Unavailable {
             Kind::Hashing => tracing::error!(%error, help, "{failed}: password hashing failed"),
             Kind::Panic => tracing::error!(%error, help, "{failed}: a task panicked"),
             Kind::Mail => tracing::error!(%error, help, "{failed}: mail cannot be sent"),
+            Kind::Sms => tracing::error!(%error, help, "{failed}: text messages cannot be sent"),
         }
     }
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Store,
         Self::Damage,
         Self::Record,
@@ -118,6 +121,7 @@ impl Kind {
         Self::Hashing,
         Self::Panic,
         Self::Mail,
+        Self::Sms,
     ];
 
     /// Its label in metrics.
@@ -130,6 +134,7 @@ impl Kind {
             Self::Hashing => "hashing",
             Self::Panic => "panic",
             Self::Mail => "mail",
+            Self::Sms => "sms",
         }
     }
 
@@ -147,6 +152,7 @@ impl Kind {
             Self::Hashing => "check the memory of the machine, then restart doorward",
             Self::Panic => "this is a bug: report it with the log lines around this one",
             Self::Mail => "check `mail` in the configuration with `doorward mail test`",
+            Self::Sms => "check `sms` in the configuration with `doorward sms test`",
         }
     }
 }
@@ -161,6 +167,7 @@ impl fmt::Display for Kind {
             Self::Hashing => "password hashing failed",
             Self::Panic => "a task panicked",
             Self::Mail => "mail cannot be sent",
+            Self::Sms => "text messages cannot be sent",
         })
     }
 }

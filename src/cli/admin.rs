@@ -130,6 +130,7 @@ fn router(state: AppState) -> Router {
         .route(path::WHY, routing::post(policy::why))
         .route(path::REPORT, routing::post(policy::report))
         .route(path::TEXTS, routing::post(texts::report))
+        .route(path::RESET_TEXT_LIMITS, routing::post(texts::reset_limits))
         .route(path::REFUSED, routing::post(policy::refused))
         .layer(DefaultBodyLimit::max(QUESTION_AT_MOST))
         .with_state(state)

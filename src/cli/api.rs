@@ -23,6 +23,8 @@ pub(super) mod path {
     pub(crate) const REPORT: &str = "/report";
     /// Nothing → a list of [`super::TextsOfCountry`].
     pub(crate) const TEXTS: &str = "/texts";
+    /// Nothing → nothing.
+    pub(crate) const RESET_TEXT_LIMITS: &str = "/texts/reset-limits";
     /// Nothing → a list of [`super::RefusedRequests`].
     pub(crate) const REFUSED: &str = "/refused";
     /// [`super::NewUser`] → [`super::LinkMade`].

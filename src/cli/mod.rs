@@ -143,7 +143,7 @@ enum Command {
     /// Test sending e-mail
     #[command(subcommand, after_help = mail::NOTE)]
     Mail(mail::Command),
-    /// Test sending text messages
+    /// Test sending text messages, and begin their limits anew
     #[command(subcommand, after_help = sms::NOTE)]
     Sms(sms::Command),
     /// Manage users
@@ -480,6 +480,7 @@ mod tests {
         insta::assert_snapshot!("help_mail_test", help(&["mail", "test"]));
         insta::assert_snapshot!("help_sms", help(&["sms"]));
         insta::assert_snapshot!("help_sms_test", help(&["sms", "test"]));
+        insta::assert_snapshot!("help_sms_reset_limits", help(&["sms", "reset-limits"]));
         insta::assert_snapshot!("help_user", help(&["user"]));
         insta::assert_snapshot!("help_user_add", help(&["user", "add"]));
         insta::assert_snapshot!("help_user_list", help(&["user", "list"]));

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::reload::Live;
 use super::upkeep;
 use crate::config::{Config, Sms};
+use crate::domain::time::Timestamp;
 use crate::flow::Env;
 use crate::flow::deliver::{Came, deliver};
 use crate::flow::texts::{self, hand_over};
@@ -139,7 +140,7 @@ fn sms_provider(env: &Env, sms: &Sms) -> Option<sms::Provider> {
     let provider = sms::Provider::of(sms);
     provider
         .map_err(|error| {
-            let away = Unavailable::new(unavailable::Kind::Mail, "its configuration does not work");
+            let away = Unavailable::new(unavailable::Kind::Sms, "its configuration does not work");
             env.report(&away.because(error), "text messages stay in the outbox");
         })
         .ok()
@@ -166,13 +167,20 @@ fn server(env: &Env) -> Option<Smtp> {
     })
 }
 
-/// Counts the waiting messages at regular intervals.
+/// Counts the waiting messages and texts at regular intervals.
 async fn count_messages(live: Arc<Live>, mut closed: watch::Receiver<bool>) {
     while !*closed.borrow() {
         let env = live.env();
-        if let (Ok((waiting, oldest)), Ok(now)) = (env.store.outbox(COUNTED).await, env.now()) {
-            let age = oldest.map_or(Duration::ZERO, |written| written.until(now));
-            env.metrics.outbox(waiting, age);
+        if let Ok(now) = env.now() {
+            let age = |oldest: Option<Timestamp>| {
+                oldest.map_or(Duration::ZERO, |written| written.until(now))
+            };
+            if let Ok((waiting, oldest)) = env.store.outbox(COUNTED).await {
+                env.metrics.outbox(waiting, age(oldest));
+            }
+            if let Ok((waiting, oldest)) = env.store.texts_outbox(COUNTED).await {
+                env.metrics.texts_outbox(waiting, age(oldest));
+            }
         }
         timeout(AGAIN, closed.changed()).await.ok();
     }

@@ -1,4 +1,4 @@
-//! `doorward sms`: tests whether text messages can be sent.
+//! `doorward sms`: tests whether text messages can be sent, and begins their limits anew.
 
 use std::io::Write;
 use std::path::Path;
@@ -26,6 +26,9 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Begin the limits of text messages anew: texts of the last 24 hours no longer count
+    #[command(after_help = RESET_NOTE)]
+    ResetLimits,
 }
 
 /// The text below the help of `doorward sms`.
@@ -45,6 +48,15 @@ This command reads the configuration and asks the provider itself: no gateway ne
 limits do not count. If the provider accepts a text, it may still not arrive: look at the phone, too.
 Exit codes: 0 the provider accepted it, 1 it did not.";
 
+const RESET_NOTE: &str = "\
+Examples:
+  doorward sms reset-limits
+
+This helps if the log says that the limits of text messages cannot be read: until then, or for 24
+hours after the last text, none are sent. Before you use it to lift a limit, look at `doorward
+report sms`: a limit may be all that stops somebody who earns by these texts.
+Exit codes: 0 done, 1 no gateway is running.";
+
 /// What `sms test --json` says first.
 #[derive(Serialize)]
 struct About {
@@ -61,7 +73,13 @@ pub(super) async fn run(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Command::Test { number, json } = command;
+    let (number, json) = match command {
+        Command::Test { number, json } => (number, json),
+        Command::ResetLimits => {
+            let () = ask_gateway(&config.state, path::RESET_TEXT_LIMITS, &()).await?;
+            return writeln!(out, "The limits of text messages begin anew.").map_err(unwritten);
+        }
+    };
     let sms = config.sms.as_ref().ok_or_else(|| {
         Failure::new("no provider of text messages is configured")
             .cure("add `sms: { provider, countries }`; `config/example.yaml` shows all of it")

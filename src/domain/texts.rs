@@ -91,6 +91,12 @@ impl TextId {
         rng.fill_bytes(&mut id[9..]);
         Self(id)
     }
+
+    /// When the text with this key was written; `None` if that is no key of a text.
+    pub fn written(key: &[u8]) -> Option<Timestamp> {
+        let millis = <[u8; 8]>::try_from(key.get(1..9)?).ok()?;
+        Some(Timestamp::from_millis(u64::from_be_bytes(millis)))
+    }
 }
 
 impl AsRef<[u8]> for TextId {
@@ -684,5 +690,7 @@ mod tests {
         let later = TextId::random(&mut rng, &code, at(9));
         let notice = TextId::random(&mut rng, &About::Removed, at(0));
         assert!(later.as_ref() < notice.as_ref());
+        assert_eq!(TextId::written(later.as_ref()), Some(at(9)));
+        assert_eq!(TextId::written(b"short"), None);
     }
 }

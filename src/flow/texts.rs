@@ -22,9 +22,9 @@ use crate::domain::texts::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::user::{FirstFactorAsks, User, UserId};
-use crate::messages::sms::{Attempt, Breaker, Change, Provider, Refused, SmsWords};
+use crate::messages::sms::{Attempt, Change, Provider, Refused, SmsWords};
 use crate::store::Transaction;
-use crate::unavailable::Unavailable;
+use crate::unavailable::{self, Unavailable};
 
 /// The result of asking for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum Sent {
 }
 
 /// Sends a code to the number in `typed` for a set-up, or to the user's phone for a challenge. An
-/// earlier code of this session becomes void.
+/// earlier code of this session becomes void. None is sent while the ledger cannot be read.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read or written.
@@ -59,6 +59,10 @@ pub async fn send(
     let (user, now) = (authenticated.session.user, caller.now);
     let Some(sms) = &env.config.sms else { return Ok(Sent::Away) };
     if !env.texts.breaker.is_closed(now) {
+        return Ok(Sent::Away);
+    }
+    if let Err(why) = readable_ledger(env).await? {
+        env.report(&why, "no code is sent by text message");
         return Ok(Sent::Away);
     }
     let (code, mailed) = env.rng.draw(|rng| MailedCode::random(rng, now));
@@ -107,6 +111,15 @@ pub async fn send(
         }
     }
     Ok(sent)
+}
+
+/// The ledger, or why it cannot be read. Then what it counts is not sent, and all else goes on: codes that
+/// were sent are accepted, and codes that were counted are handed over.
+async fn readable_ledger(env: &Env) -> Result<Result<Ledger, Unavailable>, Unavailable> {
+    match env.store.ledger().await {
+        Err(why) if why.kind() != unavailable::Kind::Record => Err(why),
+        ledger => Ok(ledger),
+    }
 }
 
 /// Where the code goes, if it may be sent.
@@ -194,7 +207,8 @@ pub async fn was_refused(acting: Acting<'_>) -> Result<bool, Unavailable> {
     let session = &authenticated.session;
     let texted = session.last_text().filter(|texted| texted.is_waiting(caller.now));
     let Some(number) = texted.and_then(Texted::recipient) else { return Ok(false) };
-    Ok(env.store.ledger().await?.fate(session.user, number) == Some(Fate::Refused))
+    let ledger = readable_ledger(env).await?.unwrap_or_default();
+    Ok(ledger.fate(session.user, number) == Some(Fate::Refused))
 }
 
 /// Notes what became of a code. If that fails, all goes on: the ledger only guards the limits.
@@ -227,7 +241,7 @@ pub async fn hand_over(env: &Env, provider: &Provider) -> Result<Came, Unavailab
     for waiting in env.store.waiting_texts(AT_ONCE).await? {
         let text = &waiting.text;
         if text.stale() <= now || sms.accepted.judge(&text.to).is_err() {
-            if env.store.take_text(&waiting, |_| Ok(())).await?.is_some() {
+            if env.store.take_text(&waiting).await? {
                 let (user, kind) = (text.user, text.kind());
                 tracing::error!(%user, kind, "text message given up before it could be sent");
                 env.metrics.texted("given-up", letters(&text.to));
@@ -237,29 +251,43 @@ pub async fn hand_over(env: &Env, provider: &Provider) -> Result<Came, Unavailab
         }
         let enter = |ledger: &mut Ledger| enter(ledger, text, sms.limits, now);
         // Asked before the breaker: what is withheld must not be the one attempt after a pause.
-        if !text.is_code() && enter(&mut env.store.ledger().await?).is_err() {
+        if !text.is_code() && is_withheld(env, enter).await? {
             continue;
         }
         if !env.texts.breaker.admits(now) {
             return Ok(Came::Nothing);
         }
-        if let Some(Ok(())) = env.store.take_text(&waiting, enter).await? {
+        let is_taken = match text.about {
+            // It was entered in the ledger when it was written.
+            About::Code(_) => env.store.take_text(&waiting).await?,
+            About::Removed => env.store.take_uncounted_text(&waiting, enter).await? == Some(Ok(())),
+        };
+        if is_taken {
             return Ok(handed(env, provider, text, now).await);
         }
     }
     Ok(Came::Nothing)
 }
 
-/// Enters a notice in the ledger. Codes were entered when they were written.
+/// Whether a notice must wait: a limit is reached, or the ledger cannot be read.
+async fn is_withheld(
+    env: &Env,
+    enter: impl Fn(&mut Ledger) -> Result<(), Withheld>,
+) -> Result<bool, Unavailable> {
+    Ok(match readable_ledger(env).await? {
+        Ok(mut ledger) => enter(&mut ledger).is_err(),
+        Err(why) => {
+            env.report(&why, "a notice by text message waits");
+            true
+        }
+    })
+}
+
+/// Enters a notice in the ledger.
 fn enter(ledger: &mut Ledger, text: &Text, limits: Limits, now: Timestamp) -> Result<(), Withheld> {
     let Text { user, to: number, .. } = text;
     let (address, what_for) = (None, WantedFor::Notice);
-    match text.about {
-        About::Code(_) => Ok(()),
-        About::Removed => {
-            ledger.enter(Wanted { user: *user, number, address, what_for }, limits, now)
-        }
-    }
+    ledger.enter(Wanted { user: *user, number, address, what_for }, limits, now)
 }
 
 /// Hands over a text that was taken and that the breaker has admitted.
@@ -274,34 +302,32 @@ async fn handed(env: &Env, provider: &Provider, text: &Text, now: Timestamp) -> 
     let after = env.now().unwrap_or(now);
     match sent {
         Ok(_) => {
-            note(env, Attempt::Works, after);
+            if env.texts.breaker.note(Attempt::Works, after) == Change::Closed {
+                tracing::info!("the provider of text messages works again");
+            }
             tracing::info!(%user, kind, country, ending = text.to.ending(), "text message sent");
             env.metrics.texted("sent", country);
             Came::Sent
         }
         Err(refused) => {
-            note(env, refused.attempt(&text.to), after);
             tracing::warn!(%user, kind, country, %refused, "text message not sent");
-            env.metrics.texted("refused", country);
+            let change = env.texts.breaker.note(refused.attempt(&text.to), after);
             if text.is_code() && !matches!(refused, Refused::NoAnswer(_)) {
                 note_fate(env, user, &text.to, Fate::Refused).await;
+            }
+            env.metrics.texted("refused", country);
+            if change == Change::Opened {
+                let away = unavailable::Kind::Sms;
+                let away = Unavailable::new(away, "the provider fails again and again");
+                env.report(&away.because(refused), NONE_ARE_TRIED);
             }
             Came::Dropped
         }
     }
 }
 
-/// Tells the breaker of the result of a text.
-fn note(env: &Env, attempt: Attempt<'_>, now: Timestamp) {
-    match env.texts.breaker.note(attempt, now) {
-        Change::None => {}
-        Change::Opened => {
-            let pause = Breaker::PAUSE.as_secs();
-            tracing::error!("the provider of text messages fails: none are tried for {pause} s");
-        }
-        Change::Closed => tracing::info!("the provider of text messages works again"),
-    }
-}
+/// What is logged when the breaker opens.
+const NONE_ARE_TRIED: &str = "no text message is tried for a minute";
 
 /// How many texts are looked at: other workers may have taken the first ones.
 const AT_ONCE: usize = 256;

@@ -58,6 +58,8 @@ pub struct Metrics {
     texts: Family<Texted, Counter>,
     outbox_messages: Gauge,
     outbox_oldest_age: Seconds,
+    outbox_texts: Gauge,
+    outbox_oldest_text_age: Seconds,
     store_duration: Family<Operation, Timed, fn() -> Timed>,
     store_writable: Gauge,
     state_disk_free: Gauge,
@@ -348,6 +350,12 @@ impl Metrics {
                 "outbox_oldest_age_seconds",
                 "Age of the oldest message in the outbox",
             ),
+            outbox_texts: add(registry, "outbox_texts", "Text messages in the outbox"),
+            outbox_oldest_text_age: add(
+                registry,
+                "outbox_oldest_text_age_seconds",
+                "Age of the oldest text message in the outbox",
+            ),
             store_duration: add_this(
                 registry,
                 "store_duration_seconds",
@@ -574,6 +582,12 @@ impl Metrics {
         self.outbox_oldest_age.set(oldest.as_secs_f64());
     }
 
+    /// The same of text messages.
+    pub fn texts_outbox(&self, texts: usize, oldest: Duration) {
+        self.outbox_texts.set(signed(texts as u64));
+        self.outbox_oldest_text_age.set(oldest.as_secs_f64());
+    }
+
     /// Where the time to read something from the store is counted.
     pub fn store_reads(&self) -> Arc<Histogram> {
         self.store_duration.get_or_create(&Operation { operation: Word(READ) }).histogram()
@@ -717,6 +731,7 @@ mod tests {
         metrics.reloaded(None);
         metrics.mailed("sent");
         metrics.outbox(3, Duration::from_secs(90));
+        metrics.texts_outbox(2, Duration::from_secs(30));
         metrics.store(false);
         metrics.disk(4096, 8192);
         metrics.sign_in_rejected("busy");
@@ -738,6 +753,8 @@ mod tests {
             "doorward_messages_total{outcome=\"sent\"} 1",
             "doorward_outbox_messages 3",
             "doorward_outbox_oldest_age_seconds 90.0",
+            "doorward_outbox_texts 2",
+            "doorward_outbox_oldest_text_age_seconds 30.0",
             "doorward_store_writable 0",
             "doorward_store_duration_seconds_sum{operation=\"commit\"} 0.0004",
             "doorward_state_disk_free_bytes 4096",

@@ -13,7 +13,7 @@ use crate::support::gate::{Gate, PASSWORD};
 
 /// What was logged on this thread since it was made, at level debug.
 #[derive(Clone, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// While there is one subscriber alone, whoever comes first to a place in the code that logs is asked for
 /// all threads whether anybody listens (tracing-core, `Dispatchers::rebuilder`): mostly another test, which
@@ -21,7 +21,7 @@ pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
 
 impl Log {
-    pub(super) fn start() -> (Self, DefaultGuard) {
+    pub(crate) fn start() -> (Self, DefaultGuard) {
         ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
         let log = Self::default();
         let lines = tracing_subscriber::fmt()
@@ -32,7 +32,7 @@ impl Log {
         (log, guard)
     }
 
-    pub(super) fn lines_about(&self, what: &str) -> Vec<String> {
+    pub(crate) fn lines_about(&self, what: &str) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
     }

@@ -24,7 +24,7 @@ mod seven_days;
 mod hosts;
 mod kept_out;
 mod link;
-mod log;
+pub(crate) mod log;
 mod not_me;
 mod offer;
 mod races;

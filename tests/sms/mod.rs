@@ -20,6 +20,7 @@ use doorward::domain::texts::{About, Text};
 use doorward::store::memory::Memory;
 
 use crate::support::gate::{Browser, CONFIG, Gate};
+use crate::support::sms_provider::ACCEPTED as ACCEPTS;
 
 /// A configuration whose texts go to `server`.
 fn config(server: SocketAddr) -> String {
@@ -33,9 +34,6 @@ fn http(server: SocketAddr) -> String {
          own_numbers: ['+41795550000'] }}"
     )
 }
-
-/// What a provider says that accepts.
-const ACCEPTS: &str = "{\"status\":\"accepted\"}";
 
 /// What a page says when a code was wrong once too often.
 const USED_UP: &str = "the one that was sent no longer works.";

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use doorward::domain::name::Login;
+use doorward::domain::texts::{Ledger, LedgerKey};
+use doorward::flow::administer;
 use doorward::flow::texts::{Came, hand_over};
 use doorward::messages::sms::{Attempt, Breaker, Provider};
 use doorward::store::memory::Memory;
@@ -14,6 +17,7 @@ use doorward::store::{Batch, Expect, Kind, Records};
 use super::{
     ACCEPTS, NUMBER, asked, asks, begins, code, code_to, config, presses, protects, texts, types,
 };
+use crate::flows::log::Log;
 use crate::support::gate::{Browser, Gate};
 use crate::support::sms_provider::{Mood, SmsProvider};
 
@@ -172,6 +176,7 @@ async fn while_the_provider_fails_nobody_waits_for_it_and_visitors_are_told() {
     protects(&gate, "bob", "079 123 45 68").await;
     while hands_over(&gate).await != Came::Nothing {}
     provider.feels(Mood::Says(503, ""));
+    let (log, _guard) = Log::start();
     for failed in 0..Breaker::FAILURES {
         gate.waits(Duration::from_mins(1));
         let mut browser = asked(&gate, "ada").await;
@@ -179,6 +184,11 @@ async fn while_the_provider_fails_nobody_waits_for_it_and_visitors_are_told() {
         assert!(browser.page.contains("A code is on its way"), "{failed}: {}", browser.page);
         assert_eq!(hands_over(&gate).await, Came::Dropped);
     }
+    let lines = log.lines_about("no text message is tried for a minute: text messages cannot be");
+    assert!(lines.len() == 1 && lines[0].contains("doorward sms test"), "{lines:?}");
+    assert!(lines[0].contains("the provider answered 503"), "{lines:?}");
+    let metrics = gate.env.metrics.text();
+    assert!(metrics.contains("doorward_unavailable_total{kind=\"sms\"} 1\n"), "{metrics}");
     let mut browser = asked(&gate, "bob").await;
     presses(&mut browser).await;
     assert!(browser.page.contains("Text messages cannot be sent at the moment."));
@@ -275,6 +285,53 @@ async fn a_restored_backup_sends_no_text_again() {
     gate.env.store.void_what_may_have_been_used(settings, gate.now()).await.unwrap();
     assert_eq!(hands_over(&gate).await, Came::Nothing);
     assert!(texts(&gate).await.is_empty() && provider.requests().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_limits_cannot_be_read_only_what_they_count_stops() {
+    let provider = SmsProvider::opens(Mood::Says(200, ACCEPTS));
+    let memory = Arc::new(Memory::new());
+    let gate = Gate::configured(&config(provider.address), Arc::clone(&memory) as Arc<dyn Records>);
+    protects(&gate, "ada", NUMBER).await;
+    // Texts of one moment are in no order.
+    gate.waits(Duration::from_secs(1));
+    protects(&gate, "bob", "079 123 45 68").await;
+    while hands_over(&gate).await != Came::Nothing {}
+    gate.waits(Duration::from_mins(1));
+    let mut ada = asked(&gate, "ada").await;
+    presses(&mut ada).await;
+    let sent = code(&gate).await;
+    let key = LedgerKey.as_ref();
+    let broken = Batch::new().put(Kind::TextLedger, key, Expect::Any, None, "no record");
+    memory.commit(broken).await.unwrap();
+    let (log, _guard) = Log::start();
+
+    let mut bob = asked(&gate, "bob").await;
+    presses(&mut bob).await;
+    assert!(bob.page.contains("Text messages cannot be sent at the moment."), "{}", bob.page);
+    assert!(bob.page.contains("Use a recovery code instead"));
+    let refused = "no code is sent by text message: a record of the store cannot be read";
+    let lines = log.lines_about(refused);
+    assert!(lines.len() == 1 && lines[0].contains("doorward sms reset-limits"), "{lines:?}");
+    let metrics = gate.env.metrics.text();
+    assert!(metrics.contains("doorward_unavailable_total{kind=\"record\"} 1\n"), "{metrics}");
+
+    assert_eq!(hands_over(&gate).await, Came::Sent, "it was counted before");
+    types(&mut ada, &sent).await;
+    assert!(ada.location().is_some(), "{}", ada.page);
+    administer::reset_second_factor(&gate.env, "root", &Login::typed("bob")).await.unwrap();
+    assert_eq!(hands_over(&gate).await, Came::Nothing);
+    assert_eq!(texts(&gate).await.len(), 1, "the notice waits");
+    let lines = log.lines_about("a notice by text message waits: a record of the store");
+    assert_eq!(lines.len(), 1);
+
+    gate.env.store.forget::<Ledger>(&LedgerKey).await.unwrap();
+    assert_eq!(hands_over(&gate).await, Came::Sent);
+    assert_eq!(notices(&provider), ["+41791234568"]);
+    gate.waits(Duration::from_mins(1));
+    let mut ada = asked(&gate, "ada").await;
+    presses(&mut ada).await;
+    assert!(ada.page.contains("A code is on its way"), "{}", ada.page);
 }
 
 #[tokio::test]

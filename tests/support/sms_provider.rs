@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 /// What it does with a request.
 #[derive(Clone, Debug)]
@@ -13,12 +16,20 @@ pub(crate) enum Mood {
     Says(u16, &'static str),
     /// It answers with success, twice.
     Twice,
+    /// It reads nothing of the request.
+    Deaf,
     /// It never answers.
     Silent,
+    /// It answers with success, in pieces.
+    Slow,
+    /// It begins to answer with success, and never comes to the end.
+    Drips,
     /// It answers with success and a body without end.
     Endless,
     /// It closes the connection.
     Hangs,
+    /// It resets the connection in the middle of the answer.
+    Resets,
 }
 
 /// A request that it got.
@@ -43,6 +54,7 @@ impl Request {
 #[derive(Default)]
 struct State {
     mood: Mutex<Option<Mood>>,
+    connections: AtomicUsize,
     requests: Mutex<Vec<Request>>,
     came: Condvar,
 }
@@ -58,13 +70,19 @@ pub(crate) struct SmsProvider {
 impl SmsProvider {
     /// One that does this with every request.
     pub(crate) fn opens(mood: Mood) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::opens_at(([127, 0, 0, 1], 0).into(), mood)
+    }
+
+    /// The same at this address.
+    pub(crate) fn opens_at(address: SocketAddr, mood: Mood) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let provider = Self { address, state: Arc::default() };
         provider.feels(mood);
         let state = Arc::clone(&provider.state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                state.connections.fetch_add(1, Ordering::SeqCst);
                 let state = Arc::clone(&state);
                 thread::spawn(move || drop(serves(stream, &state)));
             }
@@ -77,6 +95,21 @@ impl SmsProvider {
         *self.state.mood.lock().unwrap_or_else(PoisonError::into_inner) = Some(mood);
     }
 
+    /// How many connections there were so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until there were so many connections.
+    #[expect(clippy::disallowed_methods, reason = "a real process is waited for")]
+    pub(crate) fn connected(&self, count: usize) {
+        let end = Instant::now() + PATIENCE;
+        while self.connections() < count {
+            assert!(Instant::now() < end, "nobody connected");
+            thread::sleep(PAUSE);
+        }
+    }
+
     /// The requests that it got so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -84,15 +117,16 @@ impl SmsProvider {
 
     /// Waits until it got so many requests.
     pub(crate) fn got(&self, count: usize) -> Vec<Request> {
-        self.waits(|requests| requests.len() >= count)
+        self.got_when(|requests| requests.len() >= count)
     }
 
     /// Waits until it got such a request.
     pub(crate) fn got_one(&self, is_it: impl Fn(&Request) -> bool) -> Vec<Request> {
-        self.waits(|requests| requests.iter().any(&is_it))
+        self.got_when(|requests| requests.iter().any(&is_it))
     }
 
-    fn waits(&self, came: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+    /// Waits until this is so of the requests that it got.
+    pub(crate) fn got_when(&self, came: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let requests = self.state.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let waited =
             self.state.came.wait_timeout_while(requests, PATIENCE, |requests| !came(requests));
@@ -102,7 +136,15 @@ impl SmsProvider {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it does nothing for a while")]
 fn serves(stream: TcpStream, state: &State) -> std::io::Result<()> {
+    let mood = || state.mood.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap();
+    if matches!(mood(), Mood::Deaf) {
+        while matches!(mood(), Mood::Deaf) {
+            thread::sleep(PAUSE);
+        }
+        return Ok(());
+    }
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut head, mut length) = (String::new(), Vec::new(), 0);
     reader.read_line(&mut line)?;
@@ -124,10 +166,10 @@ fn serves(stream: TcpStream, state: &State) -> std::io::Result<()> {
     let request = Request { line: line.trim_end().to_owned(), head, body };
     state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     state.came.notify_all();
-    let mood = state.mood.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    answers(stream, &mood.unwrap())
+    answers(stream, &mood())
 }
 
+#[expect(clippy::disallowed_methods, reason = "it is slow")]
 fn answers(mut stream: TcpStream, mood: &Mood) -> std::io::Result<()> {
     let full = |status: u16, body: &str| {
         let length = body.len();
@@ -136,19 +178,40 @@ fn answers(mut stream: TcpStream, mood: &Mood) -> std::io::Result<()> {
     match mood {
         Mood::Says(status, body) => stream.write_all(full(*status, body).as_bytes())?,
         Mood::Twice => {
-            stream.write_all(full(200, "{\"status\":\"accepted\"}").repeat(2).as_bytes())?;
+            stream.write_all(full(200, ACCEPTED).repeat(2).as_bytes())?;
         }
         Mood::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
             while stream.write_all(&[b' '; 4096]).is_ok() {}
         }
+        Mood::Slow => {
+            for piece in full(200, ACCEPTED).as_bytes().chunks(24) {
+                stream.write_all(piece)?;
+                thread::sleep(PAUSE);
+            }
+        }
+        Mood::Drips => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")?;
+            while stream.write_all(b" ").is_ok() {
+                thread::sleep(PAUSE);
+            }
+        }
+        Mood::Resets => {
+            stream.write_all(&full(200, ACCEPTED).as_bytes()[..40])?;
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+            return Ok(());
+        }
         Mood::Hangs => return Ok(()),
-        Mood::Silent => {}
+        Mood::Silent | Mood::Deaf => {}
     }
     // Until the client closes.
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).map(drop)
 }
 
+/// What it says when it accepts a text.
+pub(crate) const ACCEPTED: &str = "{\"status\":\"accepted\"}";
+/// Between two pieces of what it does slowly.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,10 +1,10 @@
-//! What operators ask about text messages.
+//! What operators ask and do about text messages.
 
 use axum::extract::State;
 
 use super::{Answer, AppState, Operator, json};
 use crate::cli::api::TextsOfCountry;
-use crate::domain::texts::Limits;
+use crate::domain::texts::{Ledger, LedgerKey, Limits};
 
 /// The text messages of the last day, by country.
 pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer {
@@ -21,4 +21,11 @@ pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer
         braked: one.is_braked,
     });
     Ok(json(&countries.collect::<Vec<_>>()))
+}
+
+/// Begins the limits anew, also if what they count cannot be read.
+pub(super) async fn reset_limits(State(state): State<AppState>, Operator(by): Operator) -> Answer {
+    state.env().store.forget::<Ledger>(&LedgerKey).await?;
+    tracing::warn!(by, "the limits of text messages begin anew: texts sent before do not count");
+    Ok(json(&()))
 }

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::batch::{Batch, Expect};
 use crate::store::record::{KeyRange, Kind};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{self, Unavailable};
 
 /// A text in the outbox, with its key.
 #[derive(Clone, Debug)]
@@ -56,23 +56,45 @@ impl Store {
         Ok(readable)
     }
 
-    /// Takes a text out of the outbox, and lets `decide` enter it in the ledger in the same commit. If it
-    /// refuses, the text stays. `None` if another worker has taken it.
+    /// How many texts wait, counted up to `limit`, and when the oldest of them was written.
+    ///
+    /// # Errors
+    /// Like [`Store::user`].
+    pub async fn texts_outbox(
+        &self,
+        limit: usize,
+    ) -> Result<(usize, Option<Timestamp>), Unavailable> {
+        let waiting = self.records.scan(Kind::Text, KeyRange::all(), limit).await?;
+        let written = waiting.iter().filter_map(|entry| TextId::written(&entry.key));
+        Ok((waiting.len(), written.min()))
+    }
+
+    /// Takes a text out of the outbox. Returns whether it was there: another worker may have taken it.
     ///
     /// # Errors
     /// Like [`Store::update`].
-    pub async fn take_text(
+    pub async fn take_text(&self, waiting: &WaitingText) -> Result<bool, Unavailable> {
+        for _ in 0..TRIES {
+            let Some(batch) = self.taking(waiting).await? else { return Ok(false) };
+            if self.commit(batch, &[], None).await? {
+                return Ok(true);
+            }
+        }
+        Err(Unavailable::store("too many conflicting writes to a text message"))
+    }
+
+    /// The same, and lets `decide` enter the text in the ledger in the same commit. If it refuses, the
+    /// text stays. `None` if another worker has taken it.
+    ///
+    /// # Errors
+    /// Like [`Store::update`] and [`Store::ledger`].
+    pub async fn take_uncounted_text(
         &self,
         waiting: &WaitingText,
         decide: impl Fn(&mut Ledger) -> Result<(), Withheld>,
     ) -> Result<Option<Result<(), Withheld>>, Unavailable> {
         for _ in 0..TRIES {
-            // A rotation of keys may have sealed it anew.
-            let Some(record) = self.records.get(Kind::Text, &waiting.key).await? else {
-                return Ok(None);
-            };
-            let expected = Expect::Version(record.version);
-            let batch = Batch::new().delete(Kind::Text, waiting.key.clone(), expected);
+            let Some(batch) = self.taking(waiting).await? else { return Ok(None) };
             let (batch, decided) = self.in_ledger(batch, &decide).await?;
             if decided.is_err() || self.commit(batch, &[], None).await? {
                 return Ok(Some(decided));
@@ -81,10 +103,18 @@ impl Store {
         Err(Unavailable::store("too many conflicting writes to the ledger of texts"))
     }
 
+    /// The batch that takes a text out of the outbox, if it is still there.
+    async fn taking(&self, waiting: &WaitingText) -> Result<Option<Batch>, Unavailable> {
+        // A rotation of keys may have sealed it anew.
+        let record = self.records.get(Kind::Text, &waiting.key).await?;
+        let expected = record.map(|record| Expect::Version(record.version));
+        Ok(expected.map(|expected| Batch::new().delete(Kind::Text, waiting.key.clone(), expected)))
+    }
+
     /// Changes the ledger.
     ///
     /// # Errors
-    /// Like [`Store::update`].
+    /// Like [`Store::update`] and [`Store::ledger`].
     pub async fn update_ledger(&self, change: impl Fn(&mut Ledger)) -> Result<(), Unavailable> {
         for _ in 0..TRIES {
             let (batch, ()) = self.in_ledger(Batch::new(), &change).await?;
@@ -98,10 +128,21 @@ impl Store {
     /// The ledger.
     ///
     /// # Errors
-    /// Like [`Store::user`].
+    /// Like [`Store::user`]. Of the kind [`unavailable::Kind::Record`] if it cannot be read: then nobody
+    /// knows whether a limit is reached.
     pub async fn ledger(&self) -> Result<Ledger, Unavailable> {
-        let read = self.read::<Ledger>(Kind::TextLedger, LedgerKey.as_ref()).await?;
-        Ok(read.value.unwrap_or_default())
+        Ok(self.read_ledger().await?.value.unwrap_or_default())
+    }
+
+    async fn read_ledger(&self) -> Result<Read<Ledger>, Unavailable> {
+        let read = self.read::<Ledger>(Kind::TextLedger, LedgerKey.as_ref()).await;
+        read.map_err(|why| match why.kind() {
+            unavailable::Kind::Record => Unavailable::record(
+                "the limits of text messages; `doorward sms reset-limits` begins them anew",
+            )
+            .because(why),
+            _ => why,
+        })
     }
 
     async fn in_ledger<T>(
@@ -109,8 +150,7 @@ impl Store {
         batch: Batch,
         decide: &impl Fn(&mut Ledger) -> T,
     ) -> Result<(Batch, T), Unavailable> {
-        let Read { value, version, .. } =
-            self.read::<Ledger>(Kind::TextLedger, LedgerKey.as_ref()).await?;
+        let Read { value, version, .. } = self.read_ledger().await?;
         let before = value.unwrap_or_default();
         let mut ledger = before.clone();
         let decided = decide(&mut ledger);
