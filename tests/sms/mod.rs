@@ -7,6 +7,7 @@ mod emailed;
 mod guesses;
 mod guesses_a_day;
 mod limits;
+mod moods;
 mod outbox;
 mod provider;
 mod set_up;

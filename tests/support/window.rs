@@ -60,6 +60,11 @@ impl Window {
     /// Sends the form on the page with these fields filled in, and goes nowhere else.
     pub(crate) fn sends(&mut self, fields: &[(&str, &str)]) -> &mut Self {
         let action = between(&self.answer.body, "action=\"", "\"").unwrap_or(&self.at).to_owned();
+        self.sends_to(&action, fields)
+    }
+
+    /// The same of the form that leads there, if there are several.
+    pub(crate) fn sends_to(&mut self, action: &str, fields: &[(&str, &str)]) -> &mut Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         for name in ["csrf", "return_to", "method", "kind"] {
             if let Some(value) = self.field(name) {
@@ -70,7 +75,7 @@ impl Window {
         let more = "Content-Type: application/x-www-form-urlencoded\r\n\
                     Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\
                     Sec-Fetch-Site: same-origin\r\n";
-        self.asks("POST", &action, more, &form.finish())
+        self.asks("POST", action, more, &form.finish())
     }
 
     fn asks(&mut self, method: &str, target: &str, more: &str, body: &str) -> &mut Self {
