@@ -163,9 +163,11 @@ impl Browser {
         })
     }
 
-    /// Clicks on the button or link that says this, which leads nowhere else.
+    /// Clicks on the button or link that says this, to those who see it or to those who hear it; it leads
+    /// nowhere else.
     pub(crate) fn clicks(&self, label: &str) -> &Self {
-        let button = format!("//*[(self::button or self::a) and normalize-space()='{label}']");
+        let says = format!("normalize-space()='{label}' or @aria-label='{label}'");
+        let button = format!("//*[(self::button or self::a) and ({says})]");
         self.handles(Locator::XPath(&button), async |element| element.click().await);
         self
     }

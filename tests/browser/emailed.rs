@@ -46,6 +46,20 @@ pub(super) fn mailed(browser: &Browser, arrived: &Arrived, what_for: &str) -> St
     after.split_whitespace().find(six).unwrap().to_owned()
 }
 
+/// Ada, who has an address, sets a password and a phone.
+pub(super) fn joins_with_a_phone(browser: &Browser, instance: &Instance, provider: &SmsProvider) {
+    let link = instance.adds_with_address("ada", "ada@example.com");
+    browser.visits(&link).types("password", PASSWORD).presses("Save the password");
+    browser.comes_to("/.doorward/offer");
+    browser.visits("/.doorward/set-up?kind=sms");
+    browser.types("number", "079 123 45 67").presses("Text me a code");
+    reads(browser, "A code is on its way to +41 79 123 45 67.");
+    let text = provider.got(1)[0].field("text").unwrap();
+    browser.types("code", text.split(' ').next().unwrap()).presses("Turn on two-factor");
+    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
+    saves_codes(browser);
+}
+
 #[rstest]
 #[case::with_script(true)]
 #[case::without_script(false)]
@@ -54,16 +68,7 @@ fn a_code_by_email_stands_in_for_a_text_that_does_not_arrive(#[case] script: boo
     let (instance, arrived) = instance(&provider);
     let browser =
         if script { Browser::before(&instance) } else { Browser::without_script(&instance) };
-    let link = instance.adds_with_address("ada", "ada@example.com");
-    browser.visits(&link).types("password", PASSWORD).presses("Save the password");
-    browser.comes_to("/.doorward/offer");
-    browser.visits("/.doorward/set-up?kind=sms");
-    browser.types("number", "079 123 45 67").presses("Text me a code");
-    reads(&browser, "A code is on its way to +41 79 123 45 67.");
-    let text = provider.got(1)[0].field("text").unwrap();
-    browser.types("code", text.split(' ').next().unwrap()).presses("Turn on two-factor");
-    browser.comes_to("/.doorward/set-up/recovery-codes").sees(".recovery-code");
-    saves_codes(&browser);
+    joins_with_a_phone(&browser, &instance, &provider);
 
     browser.visits("/.doorward/security").presses("Turn on codes by e-mail");
     reads(&browser, "Codes by e-mail are weaker than those by text message");
