@@ -259,12 +259,17 @@ pub async fn hand_over(env: &Env, provider: &Provider) -> Result<Came, Unavailab
         }
         let is_taken = match text.about {
             // It was entered in the ledger when it was written.
-            About::Code(_) => env.store.take_text(&waiting).await?,
-            About::Removed => env.store.take_uncounted_text(&waiting, enter).await? == Some(Ok(())),
+            About::Code(_) => env.store.take_text(&waiting).await,
+            About::Removed => {
+                let taken = env.store.take_uncounted_text(&waiting, enter).await;
+                taken.map(|taken| taken == Some(Ok(())))
+            }
         };
-        if is_taken {
+        if matches!(is_taken, Ok(true)) {
             return Ok(handed(env, provider, text, now).await);
         }
+        env.texts.breaker.gives_back(now);
+        is_taken?;
     }
     Ok(Came::Nothing)
 }

@@ -37,7 +37,7 @@ pub enum Change {
 #[derive(Debug, Default)]
 struct State {
     certain: u32,
-    /// The numbers for which it failed; at most as many as open it.
+    /// The last numbers for which it failed.
     numbers: Vec<Number>,
     phase: Phase,
 }
@@ -74,6 +74,14 @@ impl Breaker {
             state.phase = Phase::HalfOpen(now.plus(Self::PAUSE));
         }
         true
+    }
+
+    /// Takes back that a text was admitted: none was handed over.
+    pub fn gives_back(&self, now: Timestamp) {
+        let mut state = self.0.lock();
+        if matches!(state.phase, Phase::HalfOpen(_)) {
+            state.phase = Phase::Open(now);
+        }
     }
 
     /// Begins anew, for another provider or other credentials.
@@ -118,7 +126,10 @@ impl State {
     /// Remembers a number for which it failed. Whether it is a new one.
     fn is_new(&mut self, number: &Number) -> bool {
         let is_new = !self.numbers.contains(number);
-        if is_new && self.numbers.len() < Breaker::FAILURES as usize {
+        if is_new {
+            if self.numbers.len() == NUMBERS {
+                self.numbers.remove(0);
+            }
             self.numbers.push(number.clone());
         }
         is_new
@@ -142,6 +153,9 @@ impl Phase {
         }
     }
 }
+
+/// How many numbers are remembered.
+const NUMBERS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -234,6 +248,30 @@ mod tests {
         assert_eq!(breaker.note(Attempt::FailsFor(&number(67)), at(160)), Change::None);
         assert!(breaker.is_closed(at(160)) && breaker.admits(at(160)), "another text decides");
         assert_eq!(breaker.note(Attempt::Works, at(160)), Change::Closed);
+    }
+
+    #[test]
+    fn a_further_number_that_is_refused_does_not_keep_it_open_either() {
+        let breaker = Breaker::default();
+        for of in 67..70 {
+            breaker.note(Attempt::FailsFor(&number(of)), at(100));
+        }
+        assert!(breaker.admits(at(160)));
+        assert_eq!(breaker.note(Attempt::FailsFor(&number(70)), at(160)), Change::Opened);
+        assert!(breaker.admits(at(220)));
+        assert_eq!(breaker.note(Attempt::FailsFor(&number(70)), at(220)), Change::None);
+        assert!(breaker.admits(at(220)), "another text decides");
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_made_lets_another_one_be_made() {
+        let breaker = open();
+        assert!(breaker.admits(at(162)) && !breaker.admits(at(162)));
+        breaker.gives_back(at(162));
+        assert!(breaker.admits(at(162)));
+        let closed = Breaker::default();
+        closed.gives_back(at(0));
+        assert!(closed.admits(at(0)) && closed.admits(at(0)));
     }
 
     #[test]
