@@ -119,6 +119,17 @@ impl Kinds {
         }
         Self(bits)
     };
+    /// Every kind but those that only back up another one.
+    pub const NO_BACKUPS: Self = {
+        let (mut bits, mut index) = (Self::ALL.0, 0);
+        while index < KINDS.len() {
+            if KINDS[index].backs_up.is_some() {
+                bits &= !Self::only(KINDS[index].kind).0;
+            }
+            index += 1;
+        }
+        Self(bits)
+    };
     /// The word for [`Kinds::PHISHING_RESISTANT`] in the configuration and in explanations.
     pub const PHISHING_RESISTANT_WORD: &str = "phishing-resistant";
 
@@ -232,7 +243,9 @@ impl Requirement {
     /// Requires what a change to one's own protection needs: the first factor shown within
     /// `confirm_for`, and, for users with a second factor, that factor within the same span. A
     /// trusted device is not accepted (NIST SP 800-63B-4 §4.1: binding an authenticator needs the
-    /// highest assurance available): a factor that cannot be phished, if the user has one.
+    /// highest assurance available): a factor that cannot be phished, if the user has one. A backup of
+    /// another factor is not accepted either: whoever has the password and reads the mailbox could put
+    /// a factor of their own in the place of all others.
     pub fn change(confirm_for: Duration) -> Self {
         Self {
             level: Level::SignIn,
@@ -247,11 +260,13 @@ impl Requirement {
     /// The kinds that count for this visitor.
     pub fn kinds_for(&self, visitor: &Visitor) -> Kinds {
         let resists = visitor.has.and(Kinds::PHISHING_RESISTANT) != Kinds::NONE;
-        if self.strongest && resists {
-            let strongest = Kinds::PHISHING_RESISTANT.or(Kinds::only(Kind::RecoveryCode));
-            self.kinds.and(strongest)
-        } else {
-            self.kinds
+        match (self.strongest, resists) {
+            (false, _) => self.kinds,
+            (true, false) => self.kinds.and(Kinds::NO_BACKUPS),
+            (true, true) => {
+                let strongest = Kinds::PHISHING_RESISTANT.or(Kinds::only(Kind::RecoveryCode));
+                self.kinds.and(strongest)
+            }
         }
     }
 
@@ -589,6 +604,16 @@ impl Visitor {
     /// both for rules that ask for a group and for pages that require nothing.
     pub fn known(&self) -> Option<&Identity> {
         owed_at_sign_in(self).is_none().then_some(&*self.identity)
+    }
+
+    /// This visitor without what factors of this kind have shown, or can show.
+    #[must_use]
+    pub fn without(mut self, kind: Kind) -> Self {
+        self.has = Kinds(self.has.0 & !Kinds::only(kind).0);
+        self.proofs = self.proofs.retain(|shown| shown.kind != kind);
+        self.proofs.trusted_device =
+            self.proofs.trusted_device.filter(|shown| shown.by != Some(kind));
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::env::Env;
 use crate::domain::event::{Event, What, Whom};
-use crate::domain::factor::{Factor, FactorId};
+use crate::domain::factor::{Factor, FactorId, Kind};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::Account;
@@ -285,9 +285,11 @@ pub async fn change(
     let Some(id) = env.store.user_named(whom).await? else { return Ok(None) };
     let now = env.now()?;
     let changed = env.store.change_user(id, |user| {
-        let news = user.change(change);
-        let events = news.then(|| event(by, id, What::UserChanged, now));
-        (user.clone(), events.into_iter().collect())
+        let had_backup = user.mailbox().is_some();
+        let news = user.change(change).then_some(What::UserChanged);
+        let lost = (had_backup && user.mailbox().is_none()).then_some(Kind::Email);
+        let events = news.into_iter().chain(lost.map(What::FactorRemoved));
+        (user.clone(), events.map(|what| event(by, id, what, now)).collect())
     });
     Ok(match changed.await? {
         Some(Changed::Now(user)) => Some(Changing::Changed(Box::new(user))),

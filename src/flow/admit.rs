@@ -9,6 +9,7 @@ use crate::config::App;
 use crate::domain::assurance::{
     Evidence, First, FirstFactor, Requirement, Verdict, Visitor, judge,
 };
+use crate::domain::factor::Kind;
 use crate::domain::host_session::HostSession;
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
@@ -42,6 +43,9 @@ impl AuthenticatedRequest {
         let identity = Arc::clone(&self.user.identity);
         let demanded = || env.due(&self.user, app).is_some_and(|due| due <= now);
         let mut visitor = self.user.user.visitor(&self.session, identity, now);
+        if visitor.has.has(Kind::Email) && !env.email_codes_count(&self.user.user, now) {
+            visitor = visitor.without(Kind::Email);
+        }
         // The provider must still be trusted to say so.
         visitor.proofs.provider =
             visitor.proofs.provider.filter(|_| env.trusts_the_provider_of(&self.user.user));

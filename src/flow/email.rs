@@ -5,6 +5,7 @@ use super::caller::Caller;
 use super::env::Env;
 use super::host_session::in_session;
 use crate::domain::event::What;
+use crate::domain::factor::Kind;
 use crate::domain::host_session::HostSession;
 use crate::domain::link::Purpose;
 use crate::domain::message::{About, Message};
@@ -106,11 +107,16 @@ pub async fn verify_email(
     let link = link.filter(|link| link.purpose == Purpose::VerifyEmail);
     let Some(link) = link else { return Ok(Verified::Dead) };
     let changed = env.store.change_user(link.user, |user| {
+        let had_backup = user.mailbox().is_some();
         // The user's record holds the pending address; once the address is set, nothing is pending.
         if !user.honours(&link, caller.now) || !user.take_new_email(caller.now) {
             return (Verified::Dead, Vec::new());
         }
-        (Verified::Now, vec![caller.event(link.user, What::EmailChanged)])
+        let mut events = vec![caller.event(link.user, What::EmailChanged)];
+        if had_backup && user.mailbox().is_none() {
+            events.push(caller.event(link.user, What::FactorRemoved(Kind::Email)));
+        }
+        (Verified::Now, events)
     });
     Ok(match changed.await? {
         Some(Changed::Now(verified)) => verified,

@@ -1,7 +1,7 @@
 //! Codes by e-mail beside text messages: turning them on, and sending one at a challenge.
 //!
 //! A mailbox is weak proof. So a code is sent only if a text of the same challenge is a minute old, and
-//! only to somebody whose mailbox does not open with the first factor: see [`may_be_used`].
+//! only to somebody whose mailbox does not open with the first factor: see [`Env::email_codes_count`].
 
 use super::acting::Acting;
 use super::caller::Caller;
@@ -34,28 +34,18 @@ pub enum Sent {
     TooMany,
     /// No code would be accepted now.
     Closed(Rejection),
-    /// Codes by e-mail do not count for this user: see [`may_be_used`].
+    /// Codes by e-mail do not count for this user: see [`Env::email_codes_count`].
     Not,
-}
-
-/// Whether a code by e-mail counts for this user: the operator permits it, and the mailbox does not open
-/// with what is the first factor already (an account at a provider, a password that was set by mail
-/// within 72 hours).
-pub fn may_be_used(env: &Env, user: &User, now: Timestamp) -> bool {
-    env.config.kinds.contains(&Kind::Email)
-        && user.frozen().is_none()
-        && env.mail_proves(user)
-        && user.mail_proves(now)
 }
 
 /// Whether this user may turn codes by e-mail on, beside a phone.
 pub fn may_be_set_up(env: &Env, user: &User, now: Timestamp) -> bool {
-    user.has(Kind::Sms) && may_be_used(env, user, now)
+    user.has(Kind::Sms) && env.email_codes_count(user, now)
 }
 
 /// Whether this user has turned codes by e-mail on, and they count now.
 fn is_on(env: &Env, user: &User, now: Timestamp) -> bool {
-    user.mailbox().is_some() && may_be_used(env, user, now)
+    user.mailbox().is_some() && env.email_codes_count(user, now)
 }
 
 /// Whether a code by e-mail may be asked for, or entered, in this session: a text for this challenge is a
@@ -83,9 +73,15 @@ fn text_is_old_at(user: &User, session: &HostSession, now: Timestamp) -> Option<
     texted.again().filter(|_| is_to_phone)
 }
 
-/// Whether what waits may be answered: a code by e-mail only while it counts.
+/// Whether what waits may be answered: a code by e-mail only while it counts, and while it was sent to the
+/// address of the user.
 pub(super) fn may_be_answered(env: &Env, user: &User, begun: &Begun, now: Timestamp) -> bool {
-    begun.kind() != Kind::Email || may_be_used(env, user, now)
+    match begun {
+        Begun::Email(emailed) => {
+            env.email_codes_count(user, now) && emailed.recipient() == user.email()
+        }
+        Begun::Totp(_) | Begun::SecurityKey(_) | Begun::Sms(_) => true,
+    }
 }
 
 /// Sends a code for a set-up beside a phone, or for a challenge. An earlier code by e-mail of this session

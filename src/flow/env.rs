@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::config::{App, Config};
 use crate::domain::demand::{Demand, Since};
 use crate::domain::device::BrowserId;
+use crate::domain::factor::Kind;
 use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::set_up::SetUpProof;
@@ -104,6 +105,16 @@ impl Env {
     /// speak usually opens with the account there, which is the first factor already.
     pub fn mail_proves(&self, user: &User) -> bool {
         user.accounts().next().is_none() || self.config.separate_mailboxes
+    }
+
+    /// Whether a code by e-mail counts for this user: the operator permits it, and the mailbox does not
+    /// open with what is the first factor already (an account at a provider, a password that was set by
+    /// mail within 72 hours).
+    pub fn email_codes_count(&self, user: &User, now: Timestamp) -> bool {
+        self.config.kinds.contains(&Kind::Email)
+            && user.frozen().is_none()
+            && self.mail_proves(user)
+            && user.mail_proves(now)
     }
 
     /// Whether the provider that answers for this user is trusted to say that a second factor was

@@ -3,7 +3,7 @@
 use super::acting::Acting;
 use super::answer::{Submitted, counted, counted_at_set_up, tell_forged, used_up};
 use super::caller::Given;
-use super::emailed::may_be_set_up;
+use super::emailed::{may_be_answered, may_be_set_up};
 use super::host_session::{Fresh, go_on, go_on_alone, in_session};
 use super::next::owed_for_another;
 use super::set_up::{FirstFactor, begun, waiting};
@@ -11,7 +11,7 @@ use super::texts::entered;
 use crate::domain::assurance::{Kinds, Proof};
 use crate::domain::ceremony::Purpose;
 use crate::domain::event::What;
-use crate::domain::factor::{FactorId, FactorName, Kind, Rejection};
+use crate::domain::factor::{Begun, FactorId, FactorName, Kind, Rejection};
 use crate::domain::host_session::HostSession;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Another, FirstFactorAsks, User};
@@ -158,7 +158,7 @@ pub async fn add(
             if owed != FirstFactorAsks::Nothing {
                 return Adding::Owes(owed);
             }
-            let Some(begun) = begun(&session, place.purpose(), kind, caller.now) else {
+            let Some(begun) = asked(acting, &tx.user, &session, (kind, place)) else {
                 tell_forged(caller, tx, submitted);
                 return Adding::Late;
             };
@@ -236,6 +236,18 @@ pub async fn add(
     Ok(added)
 }
 
+/// What waits in this session for an answer that would add this kind of factor.
+fn asked(
+    acting: Acting<'_>,
+    user: &User,
+    session: &HostSession,
+    (kind, place): (Kind, Place),
+) -> Option<Begun> {
+    let now = acting.caller.now;
+    let begun = begun(session, place.purpose(), kind, now)?;
+    may_be_answered(acting.env, user, &begun, now).then_some(begun)
+}
+
 /// The result of removing a factor.
 #[derive(Debug)]
 pub enum Removing {
@@ -259,8 +271,12 @@ pub async fn remove(acting: Acting<'_>, id: FactorId) -> Result<Removing, Unavai
         acting,
         || Removing::Over,
         |tx, session| {
+            let had_backup = tx.user.mailbox().is_some();
             let Some(kind) = tx.user.remove_factor(id) else { return Removing::Not };
             tx.tell(caller.event(user, What::FactorRemoved(kind)));
+            if had_backup && tx.user.mailbox().is_none() && kind != Kind::Email {
+                tx.tell(caller.event(user, What::FactorRemoved(Kind::Email)));
+            }
             Removing::Removed(go_on_alone(env, caller, tx, session, &fresh))
         },
     )

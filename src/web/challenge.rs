@@ -13,8 +13,9 @@ use super::page_query::PageQuery;
 use super::pages::{self, Problem, Standing};
 use super::return_to::ReturnTo;
 use super::texted::or_not_sent;
+use crate::domain::assurance::Kinds;
 use crate::domain::ceremony::Purpose;
-use crate::domain::factor::{Kind, Rejection};
+use crate::domain::factor::{Factor, Kind, Rejection};
 use crate::domain::user::User;
 use crate::flow::challenge::{Challenge, answer, ask};
 use crate::flow::emailed::is_offered;
@@ -102,6 +103,13 @@ async fn answered(
     Ok(answer(guest.acting(&state.env, &authenticated), &typed, trust).await?)
 }
 
+/// Whether an answer of this kind opens what accepts these kinds, or one that backs it up and is offered
+/// only beside it.
+fn leads_on(accepted: Kinds, user: &User, kind: Kind) -> bool {
+    let mut others = user.factors().iter().map(Factor::kind);
+    accepted.has(kind) || others.any(|one| one.row().backs_up == Some(kind) && accepted.has(one))
+}
+
 /// The kind that a challenge begins with: the one that this user used last.
 fn first_kind(user: &User) -> Kind {
     user.kinds().into_iter().next().unwrap_or(Kind::Totp)
@@ -141,9 +149,10 @@ impl AppState {
         let accepted = self.kinds_ahead(guest, place);
         // A recovery code signs the visitor in, even if it does not open that URL.
         let signs_in = self.standing(guest, place) == Standing::Outside;
-        let fits = |kind: &Kind| accepted.has(*kind) || (signs_in && !kind.is_factor());
+        let opens = |kind: Kind| leads_on(accepted, user, kind);
+        let fits = |kind: &Kind| opens(*kind) || (signs_in && !kind.is_factor());
         let chosen = Kind::of_word(chosen).filter(|kind| kinds.contains(kind) && fits(kind));
-        let first = || kinds.iter().copied().find(|kind| kind.is_factor() && accepted.has(*kind));
+        let first = || kinds.iter().copied().find(|kind| kind.is_factor() && opens(*kind));
         chosen.or_else(first).unwrap_or_else(|| first_kind(user))
     }
 }
@@ -174,9 +183,13 @@ pub(super) async fn page(
     let stands_in = |kind: &Kind| !kind.is_factor() && accepted.has(*kind);
     // Back from what only signs in, every factor is shown.
     let others = has.iter().filter(|other| **other != kind);
-    let others = others.filter(|other| accepted.has(**other) || !kind.is_factor());
+    let leads_on = |other: Kind| user.is_some_and(|user| leads_on(accepted, user, other));
+    let others = others.filter(|other| leads_on(**other) || !kind.is_factor());
     let takes_stand_ins = has.iter().any(stands_in);
-    let texted = state.sent_at_challenge(guest, kind);
+    let mut texted = state.sent_at_challenge(guest, kind);
+    if let Some(texted) = texted.as_mut().filter(|_| !accepted.has(Kind::Email)) {
+        texted.mail_at = None;
+    }
     let is_waiting = texted.as_ref().is_none_or(|texted| texted.is_waiting);
     let shown = or_not_sent(state, guest, kind, or_used_up(problem, kind, is_waiting)).await?;
     let page = pages::Challenge {

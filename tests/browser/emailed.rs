@@ -90,5 +90,21 @@ fn a_code_by_email_stands_in_for_a_text_that_does_not_arrive(#[case] script: boo
     let code = mailed(&browser, &arrived, "sign in, instead of a code by text message");
     browser.types("code", &code).presses("Continue");
     reaches_the_application(&browser, "/strict/", "pwd,email,mfa");
+
+    // It permits no change, not even that it is turned off; a text does.
+    browser.visits("/.doorward/security").presses("Remove Codes to a…@example.com");
+    browser.comes_to("/.doorward/challenge").presses("Text me a code");
+    reads(&browser, "A code is on its way to the number that ends in 67.");
+    let text = provider.got(3)[2].field("text").unwrap();
+    let code = text.split(' ').next().unwrap();
+    if script {
+        browser.enters(code);
+    } else {
+        browser.types("code", code).presses("Continue");
+    }
+    reads(&browser, "Turn off codes by e-mail?");
+    browser.presses("Remove it").comes_to("/.doorward/security");
+    reads(&browser, "Turn on codes by e-mail");
+    assert!(!browser.text("main").contains("Codes to a…@example.com"));
     assert_eq!(browser.complaints(), [""; 0]);
 }

@@ -282,14 +282,104 @@ async fn a_changed_address_voids_what_was_sent_and_what_was_shown() {
     assert_eq!(shown.page, "pwd,email,mfa");
     let (mut waits, sent) = mailed(&gate).await;
 
-    let email = Some(Some(Email::parse("ada@example.org").unwrap()));
-    let change = Change { email, ..Change::default() };
-    administer::change(&gate.env, "root", &Login::typed("ada"), &change).await.unwrap();
+    moves(&gate).await;
     assert_eq!(kinds(&gate).await, [Kind::Sms], "the new address gets no codes by itself");
     types_mailed(&mut waits, &sent).await;
     assert_ne!(waits.status, StatusCode::SEE_OTHER);
     shown.opens("/strict/").await;
     assert!(shown.location().is_some(), "{}", shown.page);
+}
+
+/// An operator changes the address of Ada.
+async fn moves(gate: &Gate) {
+    let email = Some(Some(Email::parse("ada@example.org").unwrap()));
+    let change = Change { email, ..Change::default() };
+    administer::change(&gate.env, "root", &Login::typed("ada"), &change).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_address_voids_the_code_that_would_turn_them_on() {
+    let gate = gate_with_mail();
+    let mut browser = protects(&gate, "ada", NUMBER).await;
+    browser.opens(ADD).await;
+    presses_mail(&mut browser, "/.doorward/security/factors/add").await;
+    let sent = gate.code_mailed_to(ADDRESS).await;
+    moves(&gate).await;
+    types_mailed(&mut browser, &sent).await;
+    assert_eq!(kinds(&gate).await, [Kind::Sms], "{}", browser.page);
+    browser.opens(ADD).await;
+    assert!(browser.page.contains("ada@example.org"), "{}", browser.page);
+    assert!(browser.page.contains("E-mail me a code") && !browser.page.contains("on its way"));
+}
+
+#[tokio::test]
+async fn a_code_by_email_permits_no_change_of_what_protects_somebody() {
+    let gate = gate_with_mail();
+    protected(&gate).await;
+    let (mut browser, sent) = mailed(&gate).await;
+    types_mailed(&mut browser, &sent).await;
+    browser.opens("/strict/").await;
+    assert_eq!(browser.page, "pwd,email,mfa");
+    for page in ["recovery-codes", "security/replace", "security/phone", "security/turn-off"] {
+        browser.opens(&format!("/.doorward/{page}")).await;
+        let to = browser.location().unwrap_or_default();
+        assert!(to.starts_with("/.doorward/challenge?"), "{page}: {}", browser.page);
+    }
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/challenge?kind=sms&return_to=/.doorward/recovery-codes").await;
+    presses(&mut browser).await;
+    assert!(!browser.page.contains("e-mail"), "none would help here: {}", browser.page);
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/challenge?kind=email&return_to=/.doorward/recovery-codes").await;
+    assert_eq!(browser.heading(), "Enter the code from your phone");
+    let text = code(&gate).await;
+    types(&mut browser, &text).await;
+    browser.opens("/.doorward/recovery-codes").await;
+    assert_eq!(browser.recovery_codes().len(), 12, "{}", browser.page);
+}
+
+#[tokio::test]
+async fn what_a_code_by_email_has_shown_ends_with_the_permission() {
+    let mut gate = gate_with_mail();
+    protected(&gate).await;
+    let (mut browser, sent) = mailed(&gate).await;
+    types_mailed(&mut browser, &sent).await;
+    browser.opens("/strict/").await;
+    assert_eq!(browser.page, "pwd,email,mfa");
+    let without = config(([127, 0, 0, 1], 9).into()) + MAILS + "\n";
+    let without = doorward::config::Config::read("test.yaml", &without).unwrap();
+    gate.changes(|env| doorward::flow::Env { config: without.into(), ..env });
+    browser.goes_to(&gate);
+    browser.opens("/strict/").await;
+    assert!(browser.location().is_some(), "{}", browser.page);
+}
+
+#[tokio::test]
+async fn where_only_a_code_by_email_opens_a_text_can_be_sent_first() {
+    let config = config(([127, 0, 0, 1], 9).into());
+    let rule = "- { paths: [/mailed/], require: { second_factor: { kinds: [email] } } }";
+    let config = config.replace("    otherwise:", &format!("      {rule}\n    otherwise:"));
+    let permits = format!("{config}{MAILS}\nsecond_factor: {{ email_codes: backup }}\n");
+    let gate = Gate::configured(&permits, Arc::new(Memory::new()));
+    let mut owner = protects(&gate, "ada", NUMBER).await;
+    backs_up(&gate, &mut owner).await;
+    owner.opens("/.doorward/security/factors/add?kind=totp").await;
+    let right = owner.secret().code_at(gate.now()).expose().to_owned();
+    owner.sends(&[("kind", "totp"), ("code", &right)]).await;
+    gate.waits(Duration::from_mins(1));
+
+    let mut browser = gate.browser();
+    browser.signs_in("ada").await;
+    browser.opens("/.doorward/challenge?return_to=/mailed/").await;
+    assert_eq!(browser.heading(), "Enter the code from your phone", "{}", browser.page);
+    presses(&mut browser).await;
+    gate.waits(Duration::from_mins(1));
+    browser.opens("/.doorward/challenge?kind=email&return_to=/mailed/").await;
+    presses_mail(&mut browser, SEND).await;
+    let sent = gate.code_mailed_to(ADDRESS).await;
+    types_mailed(&mut browser, &sent).await;
+    browser.opens("/mailed/").await;
+    assert_eq!(browser.page, "pwd,email,mfa");
 }
 
 #[tokio::test]
@@ -366,6 +456,8 @@ async fn without_the_phone_there_is_no_code_by_email() {
     browser.opens(&remove).await;
     browser.sends(&[]).await;
     assert_eq!(kinds(&gate).await, [Kind::Totp], "{}", browser.page);
+    let events = gate.events().await;
+    assert!(events.contains(&What::FactorRemoved(Kind::Email)), "it is told, too");
     browser.opens(ADD).await;
     assert!(!browser.page.contains("E-mail me a code"), "{}", browser.page);
 }

@@ -87,9 +87,11 @@ impl User {
             self.full_name = full_name.as_ref().map(|name| name.as_str().to_owned());
         }
         if let Some(email) = &change.email {
+            if self.email != *email {
+                // An address set by an operator counts as verified, and at once.
+                self.email_since = None;
+            }
             self.email.clone_from(email);
-            // An address set by an operator counts as verified.
-            self.email_since = None;
             self.new_email = None;
             if written(&before.1) != written(&self.email) {
                 self.void_mailed_links();

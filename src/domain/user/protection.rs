@@ -93,8 +93,13 @@ impl User {
         if self.factors.iter().any(|other| other.is_same_as(&factor)) {
             return Another::Wrong;
         }
+        let address = factor.mailbox().map(Mailbox::address);
+        if address.is_some_and(|address| self.email.as_ref() != Some(address)) {
+            return Another::Wrong;
+        }
         let old: Vec<FactorId> = self.phones().filter(|_| changes).map(Factor::id).collect();
         if !old.is_empty() {
+            self.forget_devices_of_backups();
             self.factors.retain(|other| !old.contains(&other.id()));
             self.devices.retain(|device| !old.iter().any(|id| device.rests_on(*id)));
             self.end_sessions();
@@ -120,6 +125,13 @@ impl User {
             self.factors.iter().filter(|factor| is_stale(factor)).map(Factor::id).collect();
         self.factors.retain(|factor| !stale.contains(&factor.id()));
         self.devices.retain(|device| !stale.iter().any(|id| device.rests_on(*id)));
+    }
+
+    /// Revokes the devices that are trusted because of a backup, with what it backs up.
+    fn forget_devices_of_backups(&mut self) {
+        let backups: Vec<FactorId> =
+            self.factors.iter().filter(|one| !one.kind().stands_alone()).map(Factor::id).collect();
+        self.devices.retain(|device| !backups.iter().any(|id| device.rests_on(*id)));
     }
 
     /// The mailbox that gets codes.
@@ -163,6 +175,7 @@ impl User {
             .map(Factor::id)
             .chain(self.recovery_codes.as_ref().map(RecoveryCodes::id))
             .collect();
+        self.forget_devices_of_backups();
         self.factors = vec![factor];
         if forget_devices {
             self.devices.clear();
@@ -731,6 +744,12 @@ mod tests {
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, later(1)), FirstFactorAsks::Link);
         let settled = NOW.plus(User::MAIL_SETTLES);
         assert_eq!(ada.first_factor_asks(SetUpProof::Mail, settled), FirstFactorAsks::MailedCode);
+        // An operator's list that says the same again is no news.
+        let set = |to: &str| Some(Some(Email::parse(to).unwrap()));
+        ada.change(&Change { email: set("new@example.com"), ..Change::default() });
+        assert!(!ada.mail_proves(later(2)));
+        ada.change(&Change { email: set("newer@example.com"), ..Change::default() });
+        assert!(ada.mail_proves(later(2)), "what an operator says counts at once");
         ada.reset_second_factor();
         assert_eq!(ada.first_factor_asks(SetUpProof::None, settled), FirstFactorAsks::Link);
     }
@@ -795,6 +814,49 @@ mod tests {
             assert_eq!(ada.answer(&former, None, HOW, NOW), Err(Rejection::Wrong), "{former:?}");
             assert!(ada.answer(&right, None, HOW, NOW).is_ok(), "{right:?}");
         }
+    }
+
+    #[test]
+    fn codes_by_email_are_turned_on_for_the_address_of_the_user_only() {
+        let (mut ada, mut other) = (with_a_phone(), StdRng::seed_from_u64(9));
+        let former = Email::parse("ada@example.org").unwrap();
+        let begun = Begun::Email(Emailed::to(former.clone()));
+        let added = ada.add_factor(begun, &Answer::Email(Some(former)), HOW, &mut other, NOW);
+        assert_eq!((added, ada.mailbox()), (Another::Wrong, None));
+    }
+
+    #[test]
+    fn what_an_email_code_made_trusted_ends_with_the_phone_that_it_stood_in_for() {
+        let mut other = StdRng::seed_from_u64(10);
+        for replaces_all in [false, true] {
+            let mut ada = with_a_phone();
+            let address = Email::parse("ada@example.com").unwrap();
+            let backup = Begun::Email(Emailed::to(address.clone()));
+            ada.add_factor(backup, &Answer::Email(Some(address)), HOW, &mut other, NOW);
+            let trust = Trust { lasting: Duration::from_hours(1), at_most: 10 };
+            let device = DeviceId::from([8; 16]);
+            ada.trust(device, Some(newest(&ada)), trust, &Seen::default(), NOW);
+            let changed = if replaces_all {
+                ada.replace_factors(begun(6), &code(6, NOW), HOW, false, &mut other, NOW)
+            } else {
+                let number = Number::parse("+41 79 123 45 68", None).unwrap();
+                let phone = Begun::Sms(Texted::to(number.clone()));
+                ada.add_factor(phone, &Answer::Sms(Some(number)), HOW, &mut other, NOW)
+            };
+            assert!(matches!(changed, Another::Added(_)));
+            let left: Vec<_> = ada.devices().iter().map(TrustedDevice::id).collect();
+            assert_eq!(left, [DeviceId::from([4; 16])], "{replaces_all}");
+        }
+    }
+
+    /// Ada with an authenticator and a phone.
+    fn with_a_phone() -> User {
+        let mut ada = ada();
+        let number = Number::parse("+41 79 123 45 67", None).unwrap();
+        let phone = Begun::Sms(Texted::to(number.clone()));
+        let mut other = StdRng::seed_from_u64(8);
+        ada.add_factor(phone, &Answer::Sms(Some(number)), HOW, &mut other, NOW);
+        ada
     }
 
     #[test]

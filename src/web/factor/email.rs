@@ -89,8 +89,10 @@ pub fn steps(
 ) -> Steps {
     let before =
         vec![Step { heading: "Know what a code by e-mail is worth", content: html(&Worth) }];
+    // One that went to a former address is worth nothing.
+    let waits = begun.is_waiting(now) && begun.recipient() == address;
     let address = address.map(ToString::to_string).unwrap_or_default();
-    if !begun.is_waiting(now) {
+    if !waits {
         return Steps {
             before,
             last: "Get a code",
@@ -127,10 +129,7 @@ pub fn at_challenge(
     let begun = begun.filter(|begun| begun.recipient() == Some(address)).cloned();
     let begun = begun.unwrap_or_else(|| Emailed::to(address.clone()));
     let not_before = offered_at(env, user, session, now);
-    Some(pages::Texted {
-        by_mail: true,
-        ..sent::state(&begun, address.hinted(), not_before, now)
-    })
+    Some(pages::Texted { by_mail: true, ..sent::state(&begun, address.hinted(), not_before, now) })
 }
 
 /// The time of day after which a code by e-mail can be asked for at this challenge, if that is to come.
