@@ -1,6 +1,7 @@
 //! The checks of the fuzz targets, which `tests/corpora.rs` shares.
 
 #[path = "../../support/checks.rs"]
+#[allow(dead_code)]
 mod checks;
 #[path = "../../support/spellings.rs"]
 #[allow(dead_code)]
