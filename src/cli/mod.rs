@@ -38,7 +38,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
 
 use crate::config::{Config, Problems};
@@ -56,7 +57,7 @@ pub struct Line {
         long,
         value_name = "FILE",
         global = true,
-        env = "DOORWARD_CONFIG",
+        env = CONFIG_VARIABLE,
         hide_env_values = true
     )]
     config: Option<PathBuf>,
@@ -201,7 +202,7 @@ pub fn run(
     out: &mut dyn Write,
     notes: &mut dyn Write,
 ) -> ExitCode {
-    let line = match Line::try_parse_from(line) {
+    let line = match parsed(line) {
         Ok(line) => line,
         Err(said) => {
             // If the terminal is gone, nobody can be told.
@@ -217,6 +218,19 @@ pub fn run(
             ExitCode::FAILURE
         }
     }
+}
+
+/// The environment variable that names the configuration file.
+const CONFIG_VARIABLE: &str = "DOORWARD_CONFIG";
+
+fn parsed(line: impl IntoIterator<Item = OsString>) -> Result<Line, clap::Error> {
+    let mut command = Line::command();
+    // Compose files and systemd units leave a variable without a value empty, and not unset.
+    if os::environment(CONFIG_VARIABLE).is_some_and(|named| named.is_empty()) {
+        command = command.mut_arg("config", |config| config.env(Resettable::Reset));
+    }
+    let mut matches = command.try_get_matches_from(line)?;
+    Line::from_arg_matches_mut(&mut matches).map_err(|said| said.format(&mut Line::command()))
 }
 
 fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Failure> {

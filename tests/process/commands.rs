@@ -187,6 +187,19 @@ fn a_configuration_that_cannot_be_read_is_what_commands_without_a_state_folder_r
 }
 
 #[test]
+fn a_variable_without_a_value_names_no_configuration() {
+    let setup = Setup::new();
+    let file = setup.file().display().to_string();
+    for words in [&["check", &file] as &[&str], &["check"], &["user", "add", "ada"], &["--version"]]
+    {
+        let said = setup.types_without_file(words);
+        assert_eq!(said.code, Some(0), "{words:?}: {said:?}");
+    }
+    // On the command line it is a mistake.
+    assert_eq!(setup.types_without_file(&["--config", "", "check"]).code, Some(2));
+}
+
+#[test]
 fn a_mistake_anywhere_but_in_the_state_folder_keeps_no_command_from_the_gateway() {
     let setup = Setup::new();
     let _process = setup.opens();

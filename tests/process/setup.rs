@@ -111,9 +111,18 @@ apps:
         command
     }
 
+    /// The same, with an empty variable where the configuration would be named.
+    pub(crate) fn types_without_file(&self, words: &[&str]) -> Said {
+        Self::said(self.command(words).env("DOORWARD_CONFIG", ""))
+    }
+
     /// Types `doorward` and these words.
     pub(crate) fn types(&self, words: &[&str]) -> Said {
-        let done = self.command(words).stdin(Stdio::null()).output().unwrap();
+        Self::said(&mut self.command(words))
+    }
+
+    fn said(command: &mut Command) -> Said {
+        let done = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Said { code: done.status.code(), out: text(done.stdout), notes: text(done.stderr) }
     }
