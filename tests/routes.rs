@@ -42,7 +42,7 @@ GET  /.doorward/sign-in/provider/{name}/signed-out  405         405         405 
 POST /.doorward/sign-in/provider/{name}/signed-out  404         404         404         404         404         404         404         404         404
 GET  /.doorward/challenge                           sign-in     set-up      set-up      page        page        page        page        page        page
 POST /.doorward/challenge                           sign-in     again       again       again       again       again       again       again       again
-GET  /.doorward/challenge/send                      405         405         405         405         405         405         405         405         405
+GET  /.doorward/challenge/send                      sign-in     challenge   challenge   challenge   challenge   challenge   challenge   challenge   challenge
 POST /.doorward/challenge/send                      sign-in     again       again       again       again       again       again       again       again
 GET  /.doorward/set-up                              sign-in     page        confirm     challenge   on          challenge   on          confirm     on
 POST /.doorward/set-up                              sign-in     again       confirm     challenge   on          challenge   on          confirm     on
@@ -82,13 +82,13 @@ GET  /.doorward/offer                               sign-in     on          on  
 POST /.doorward/offer                               sign-in     on          on          challenge   on          on          on          on          again
 GET  /.doorward/security                            sign-in     page        page        challenge   codes       page        page        page        page
 POST /.doorward/security                            405         405         405         405         405         405         405         405         405
-GET  /.doorward/security/devices/{id}/revoke        405         405         405         405         405         405         405         405         405
+GET  /.doorward/security/devices/{id}/revoke        sign-in     security    security    challenge   codes       security    security    security    security
 POST /.doorward/security/devices/{id}/revoke        sign-in     again       again       challenge   again       again       again       again       again
-GET  /.doorward/security/devices/revoke-all         405         405         405         405         405         405         405         405         405
+GET  /.doorward/security/devices/revoke-all         sign-in     security    security    challenge   codes       security    security    security    security
 POST /.doorward/security/devices/revoke-all         sign-in     again       again       challenge   again       again       again       again       again
-GET  /.doorward/security/sessions/{id}/end          405         405         405         405         405         405         405         405         405
+GET  /.doorward/security/sessions/{id}/end          sign-in     security    security    challenge   codes       security    security    security    security
 POST /.doorward/security/sessions/{id}/end          sign-in     again       again       challenge   again       again       again       again       again
-GET  /.doorward/security/sessions/end-others        405         405         405         405         405         405         405         405         405
+GET  /.doorward/security/sessions/end-others        sign-in     security    security    challenge   codes       security    security    security    security
 POST /.doorward/security/sessions/end-others        sign-in     again       again       challenge   again       again       again       again       again
 GET  /.doorward/link/{token}                        410         410         410         410         410         410         410         410         410
 POST /.doorward/link/{token}                        410         410         410         410         410         410         410         410         410
@@ -136,6 +136,27 @@ async fn what_can_be_posted_to_says_so() {
         let mut browser = comes("full").await;
         let refused = tries(&mut browser, &Method::POST, route.path).await == "405";
         assert_eq!(refused, !route.takes_posts, "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_came_too_late_leads_back_to_the_page_where_it_is() {
+    let of_people = |route: &&doorward::web::Route| {
+        route.takes_posts && route.asks != doorward::web::Asks::Nothing
+    };
+    let gate = Gate::new();
+    gate.knows("ada").await;
+    for route in ROUTES.iter().filter(of_people) {
+        let mut browser = gate.browser();
+        tries(&mut browser, &Method::POST, route.path).await;
+        assert_eq!(browser.heading(), "Nothing was changed", "{}", route.path);
+        assert!(!browser.page.contains("the application"), "{}", browser.page);
+        let (_, way) = browser.page.split_once("<a class=\"button\" href=\"").unwrap();
+        let way = way.split('"').next().unwrap().replace("&#38;", "&");
+        browser.opens(&way).await;
+        browser.sends(&[("username", "ada"), ("password", PASSWORD)]).await;
+        let status = browser.follows().await.status;
+        assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{}: {way}", route.path);
     }
 }
 

@@ -12,6 +12,7 @@ use super::asked::Asked;
 use super::decision::Decision;
 use super::pages::Notice;
 use super::refusal::{self, FETCH_DEST, Step};
+use super::return_to::ReturnTo;
 use super::route::{Asks, Route, Serves};
 use crate::domain::assurance::{Evidence, Verdict, Visitor, judge};
 use crate::domain::secret::Token;
@@ -127,7 +128,9 @@ async fn guarded(
             return state.lead_to_codes(&state.place_of(&asked), asked.headers);
         }
         (Some(Step::Owed(owed)), _) => {
-            return state.ask(owed, &requirement, &state.place_of(&asked), &asked);
+            let shown_on = route.shown_on.map(|page| ReturnTo::own(page.to_owned()));
+            let back = shown_on.unwrap_or_else(|| state.place_of(&asked));
+            return state.ask(owed, &requirement, &back, &asked);
         }
         (None, _) => {
             return state.notice(Notice::Refused { reference: state.reference() }, asked.headers);

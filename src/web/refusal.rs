@@ -252,7 +252,8 @@ impl AppState {
         } else if is_navigation(asked.method, headers) {
             super::headers::see_other(&url)
         } else {
-            self.notice(Notice::Unsent { owed, url }, headers)
+            let is_ours = asked.path().starts_with(OWN);
+            self.notice(Notice::Unsent { owed, url, is_ours }, headers)
         };
         self.sent_on(&way, response)
     }
@@ -614,12 +615,12 @@ mod tests {
     #[case::boosted(&[("accept", "text/html,application/xhtml+xml"), ("hx-request", "true")], false)]
     #[case::turbo(&[("accept", "text/html, application/xhtml+xml"), ("x-turbo-request-id", "1")], false)]
     #[case::turbo_frame(&[("accept", "text/html, application/xhtml+xml"), ("turbo-frame", "a")], false)]
-    #[case::turbo_stream(&[("accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml")], false)]
     #[case::swup(&[("accept", "text/html, application/xhtml+xml"), ("x-requested-with", "swup")], false)]
     #[case::barba(&[("accept", "text/html,application/xhtml+xml,application/xml"), ("x-barba", "yes")], false)]
     #[case::faces(&[("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("faces-request", "partial/ajax")], false)]
     #[case::update_panel(&[("accept", "text/html,application/xhtml+xml"), ("x-microsoftajax", "Delta=true")], false)]
     #[case::says_nothing_of_itself(&[("accept", "text/html,application/xhtml+xml"), ("x-requested-with", "")], true)]
+    #[case::turbo_stream(&[("accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml")], false)]
     #[case::axios(&[("accept", "application/json, text/plain, */*")], false)]
     #[case::plain_fetch(&[("accept", "text/html")], false)]
     #[case::curl(&[("accept", "*/*")], false)]

@@ -19,6 +19,8 @@ pub struct Route {
     pub on: On,
     /// Whether it accepts a POST.
     pub takes_posts: bool,
+    /// The page with its form, if it has no page of its own.
+    pub shown_on: Option<&'static str>,
     /// Whether its handlers run to the end even if the visitor closes the connection, so that what
     /// was charged before hashing a password is still given back.
     pub(super) runs_to_its_end: bool,
@@ -111,6 +113,7 @@ pub(super) const fn page(
         serves: Serves::Page,
         on: On::Portal,
         takes_posts: false,
+        shown_on: None,
         runs_to_its_end: false,
         answers,
     }
@@ -122,6 +125,16 @@ pub(super) const fn form(
     answers: fn() -> MethodRouter<AppState>,
 ) -> Route {
     Route { takes_posts: true, runs_to_its_end: true, ..page(path, asks, answers) }
+}
+
+/// What the forms of another page are sent to.
+pub(super) const fn form_on(
+    shown_on: &'static str,
+    path: &'static str,
+    asks: Asks,
+    answers: fn() -> MethodRouter<AppState>,
+) -> Route {
+    Route { shown_on: Some(shown_on), ..form(path, asks, answers) }
 }
 
 pub(super) const fn data(

@@ -15,7 +15,7 @@ use super::app_state::AppState;
 use super::form::{Failed, failed};
 use super::guard::guard;
 use super::pages::Notice;
-use super::route::{Asks, On, Route, data, form, page};
+use super::route::{Asks, On, Route, data, form, form_on, page};
 use super::{
     assets, challenge, challenge_send, confirm, devices, email, enter, factors, forgot, headers,
     home, link, offer, password, provider, providers, recovery_codes, security, security_key_help,
@@ -50,7 +50,9 @@ pub static ROUTES: &[Route] = &[
         })
     },
     form("/.doorward/challenge", Asks::Step, || get(challenge::show).post(challenge::submit)),
-    form("/.doorward/challenge/send", Asks::Step, || post(challenge_send::submit)),
+    form_on("/.doorward/challenge", "/.doorward/challenge/send", Asks::Step, || {
+        post(challenge_send::submit)
+    }),
     form("/.doorward/set-up", Asks::SetUp, || get(set_up::show).post(set_up::submit)),
     form("/.doorward/set-up/recovery-codes", Asks::SetUp, || {
         get(recovery_codes::show_codes).post(recovery_codes::submit_codes)
@@ -92,10 +94,18 @@ pub static ROUTES: &[Route] = &[
     }),
     form("/.doorward/offer", Asks::SignIn, || get(offer::show).post(offer::submit)),
     page("/.doorward/security", Asks::SignIn, || get(security::show)),
-    form("/.doorward/security/devices/{id}/revoke", Asks::SignIn, || post(devices::revoke)),
-    form("/.doorward/security/devices/revoke-all", Asks::SignIn, || post(devices::revoke_all)),
-    form("/.doorward/security/sessions/{id}/end", Asks::SignIn, || post(sessions::end)),
-    form("/.doorward/security/sessions/end-others", Asks::SignIn, || post(sessions::end_others)),
+    form_on("/.doorward/security", "/.doorward/security/devices/{id}/revoke", Asks::SignIn, || {
+        post(devices::revoke)
+    }),
+    form_on("/.doorward/security", "/.doorward/security/devices/revoke-all", Asks::SignIn, || {
+        post(devices::revoke_all)
+    }),
+    form_on("/.doorward/security", "/.doorward/security/sessions/{id}/end", Asks::SignIn, || {
+        post(sessions::end)
+    }),
+    form_on("/.doorward/security", "/.doorward/security/sessions/end-others", Asks::SignIn, || {
+        post(sessions::end_others)
+    }),
     form("/.doorward/link/{token}", Asks::Nothing, || get(link::show).post(link::submit)),
     Route {
         on: On::All,
@@ -114,6 +124,10 @@ pub(super) fn router(state: &AppState) -> Router {
     for route in ROUTES.iter().filter(|route| route.on.includes(&state.host)) {
         let guard = middleware::from_fn_with_state((state.clone(), route), guard);
         let mut handlers = (route.answers)();
+        if let Some(page) = route.shown_on {
+            // Its address stays in the browser after a post.
+            handlers = handlers.get(move || async move { headers::see_other(page) });
+        }
         if route.runs_to_its_end {
             handlers = handlers.route_layer(middleware::from_fn(run_to_the_end));
         }

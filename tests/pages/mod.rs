@@ -491,7 +491,8 @@ fn offer_page(problem: Option<Problem>) -> OfferPage {
 
 fn notices() -> Vec<(&'static str, Notice)> {
     let url = || "/.doorward/sign-in?return_to=%2Forders".to_owned();
-    let unsent = |owed| Notice::Unsent { owed, url: url() };
+    let unsent = |owed| Notice::Unsent { owed, url: url(), is_ours: false };
+    let unchanged = |owed| Notice::Unsent { owed, url: url(), is_ours: true };
     let forgets = |host| format!("https://{host}.example.com/.doorward/signed-out");
     vec![
         ("refused", Notice::Refused { reference: "7GQK-2M4X".into() }),
@@ -502,6 +503,10 @@ fn notices() -> Vec<(&'static str, Notice)> {
         ("unsent-challenge", unsent(Owed::Challenge)),
         ("unsent-confirm", unsent(Owed::Confirm)),
         ("unsent-set-up", unsent(Owed::SetUp)),
+        ("unchanged-sign-in", unchanged(Owed::SignIn)),
+        ("unchanged-challenge", unchanged(Owed::Challenge)),
+        ("unchanged-confirm", unchanged(Owed::Confirm)),
+        ("unchanged-set-up", unchanged(Owed::SetUp)),
         ("framed", Notice::Framed { url: url() }),
         ("unreachable", Notice::Unreachable { app: "CRM".into() }),
         ("unreadable", Notice::Unreadable { app: "CRM".into() }),

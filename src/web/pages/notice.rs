@@ -42,12 +42,14 @@ pub enum Notice {
     NotFound,
     /// The URL does not support this method.
     NotAllowed,
-    /// A form was sent to an application, but something is required first. It was not passed on.
+    /// A form was sent, but something is required first. It was not passed on.
     Unsent {
         /// The required step.
         owed: Owed,
         /// The URL of that step.
         url: String,
+        /// Whether it was sent to us, and not to an application.
+        is_ours: bool,
     },
     /// Something is required, but this is a frame, where we do not ask for it.
     Framed {
@@ -155,7 +157,8 @@ impl Notice {
             Self::BadRequest { .. } => "This address is not valid",
             Self::NotFound => "Page not found",
             Self::NotAllowed => "This cannot be done here",
-            Self::Unsent { .. } => "Your data was not sent",
+            Self::Unsent { is_ours: true, .. } => "Nothing was changed",
+            Self::Unsent { is_ours: false, .. } => "Your data was not sent",
             Self::Framed { .. } => "Please open this in a full window",
             Self::Unreachable { .. } | Self::Late { .. } => "The application does not answer",
             Self::Unreadable { .. } => "The application sent an invalid answer",
@@ -188,11 +191,16 @@ impl Notice {
                  page.",
             ]),
             Self::NotAllowed => said(&["Go back to the previous page and try from there."]),
-            Self::Unsent { owed, .. } => said(&[
-                owed.reason(),
+            Self::Unsent { owed, is_ours: true, .. } => vec![
+                format!("{}, so nothing was changed.", owed.reason()),
+                "Afterwards you come back to the page of the form.".to_owned(),
+            ],
+            Self::Unsent { owed, is_ours: false, .. } => vec![
+                format!("{}, so the application did not get your data.", owed.reason()),
                 "The button opens a new tab. Afterwards, come back to this tab and reload it. \
-                 Your browser offers to send everything again.",
-            ]),
+                 Your browser offers to send everything again."
+                    .to_owned(),
+            ],
             Self::Framed { .. } => said(&[
                 "You must sign in to see this part of the page. Never type a password into a page \
                  that is inside another page.",
@@ -270,7 +278,10 @@ impl Notice {
             Self::NotFound | Self::NotAllowed | Self::Refused { .. } => {
                 way("/.doorward/", "Go to the start page", None)
             }
-            Self::Unsent { owed, url } => way(url, owed.label(), Some("_blank")),
+            Self::Unsent { owed, url, is_ours: true } => way(url, owed.label(), None),
+            Self::Unsent { owed, url, is_ours: false } => {
+                way(url, owed.label_of_new_tab(), Some("_blank"))
+            }
             Self::Framed { url } => way(url, "Open in a full window", Some("_top")),
             Self::OnlyAuthenticator => {
                 way("/.doorward/security/turn-off", "Turn two-factor off", None)
@@ -390,22 +401,23 @@ fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
 impl Owed {
     const fn reason(self) -> &'static str {
         match self {
-            Self::SignIn => {
-                "You are no longer signed in, so the application did not get your data."
-            }
-            Self::Challenge => {
-                "You must enter your second factor first, so the application did not get your data."
-            }
-            Self::Confirm => {
-                "You must enter your password again first, so the application did not get your data."
-            }
-            Self::SetUp => {
-                "You must set up two-factor first, so the application did not get your data."
-            }
+            Self::SignIn => "You are no longer signed in",
+            Self::Challenge => "You must enter your second factor first",
+            Self::Confirm => "You must enter your password again first",
+            Self::SetUp => "You must set up two-factor first",
         }
     }
 
     const fn label(self) -> &'static str {
+        match self {
+            Self::SignIn => "Sign in",
+            Self::Challenge => "Enter the code",
+            Self::Confirm => "Confirm",
+            Self::SetUp => "Set up two-factor",
+        }
+    }
+
+    const fn label_of_new_tab(self) -> &'static str {
         match self {
             Self::SignIn => "Sign in (new tab)",
             Self::Challenge => "Enter the code (new tab)",
