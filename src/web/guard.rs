@@ -115,6 +115,7 @@ async fn guarded(
         .as_ref()
         .map(|authenticated| authenticated.visitor(&state.env, None, caller.now));
     decision.user = evidence.as_ref().map(|visitor| Arc::clone(&visitor.identity));
+    let is_known = evidence.as_ref().is_some_and(|visitor| visitor.known().is_some());
     let verdict = state.judge_at(route, evidence, caller.now);
     decision.verdict = Some(verdict.name());
     let asked = Asked::of(&head, client);
@@ -128,6 +129,9 @@ async fn guarded(
             return state.lead_to_codes(&state.place_of(&asked), asked.headers);
         }
         (Some(Step::Owed(owed)), _) => {
+            if !refusal::shows_a_page(asked.headers) {
+                state.note_unauthenticated(owed, &asked, decision.user.as_deref(), is_known);
+            }
             let shown_on = route.shown_on.map(|page| ReturnTo::own(page.to_owned()));
             let back = shown_on.unwrap_or_else(|| state.place_of(&asked));
             return state.ask(owed, &requirement, &back, &asked);

@@ -336,6 +336,23 @@ impl AppState {
         reference
     }
 
+    /// Records that one of our own pages was refused to a client that shows none: it got 401.
+    /// `is_known`: whether `user` would pass `sign-in`.
+    pub(super) fn note_unauthenticated(
+        &self,
+        owed: Owed,
+        asked: &Asked<'_>,
+        user: Option<&Identity>,
+        is_known: bool,
+    ) {
+        let Ok(now) = self.env.now() else { return };
+        self.env.decision_log.unauthenticated(asked.client.address(), now, || {
+            let reason = unauthenticated(owed, asked.headers);
+            let refusal = self.without_rule(&self.reference(), now, &reason, asked, user);
+            Refusal { is_known, ..refusal }
+        });
+    }
+
     /// Records a refusal that no rule decided.
     pub(super) fn remember(&self, reference: &str, why: &str, asked: &Asked<'_>) {
         let Ok(now) = self.env.now() else { return };
@@ -450,21 +467,21 @@ fn unauthenticated(owed: Owed, headers: &HeaderMap) -> String {
         Owed::Confirm => "the password was not entered again",
         Owed::SetUp => "no second factor is set up",
     };
+    let got = if grpc::is_spoken(headers) { "gRPC status 16" } else { "401" };
+    let missing = format!("{missing}, and the client shows no pages, so it got {got}");
     let sent = headers.get(AUTHORIZATION).and_then(|sent| sent.to_str().ok());
     let scheme = sent.and_then(|sent| {
         let sent = sent.split(' ').next().unwrap_or_default();
         SCHEMES.into_iter().find(|known| sent.eq_ignore_ascii_case(known))
     });
     match (scheme, sent) {
-        (Some(scheme), _) => format!(
-            "{missing}, and the client shows no pages, so it got 401; it sent `Authorization: {scheme}`, \
-             which Doorward does not check"
-        ),
-        (None, Some(_)) => format!(
-            "{missing}, and the client shows no pages, so it got 401; it sent `Authorization`, which \
-             Doorward does not check"
-        ),
-        (None, None) => format!("{missing}, and the client shows no pages, so it got 401"),
+        (Some(scheme), _) => {
+            format!("{missing}; it sent `Authorization: {scheme}`, which Doorward does not check")
+        }
+        (None, Some(_)) => {
+            format!("{missing}; it sent `Authorization`, which Doorward does not check")
+        }
+        (None, None) => missing,
     }
 }
 

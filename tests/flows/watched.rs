@@ -201,6 +201,30 @@ async fn a_client_that_shows_no_pages_is_told_401_and_an_operator_why() {
 }
 
 #[tokio::test]
+async fn an_operator_is_told_why_of_every_kind_of_client_without_pages() {
+    let gate = Gate::new();
+    gate.protects("ada").await;
+    let why = |gate: &Gate, path: &str| {
+        let refusals = gate.env.decision_log.refusals();
+        let found = refusals.iter().find(|refused| refused.last.path == path).cloned();
+        found.map(|refused| (refused.last.reason, refused.last.user))
+    };
+    let mut client = gate.browser();
+    let call = [("content-type", "application/grpc"), ("te", "trailers"), ("accept", "*/*")];
+    client.requests(Method::POST, "/orders.Orders/List", &call, Bytes::new()).await;
+    let got = "nobody is signed in, and the client shows no pages, so it got gRPC status 16";
+    assert_eq!(why(&gate, "/orders.Orders/List"), Some((got.to_owned(), None)));
+
+    let mut script = gate.browser();
+    script.signs_in("ada").await;
+    let headers = [("accept", "application/json")];
+    script.requests(Method::GET, "/.doorward/whoami", &headers, Bytes::new()).await;
+    assert_eq!(script.status, StatusCode::UNAUTHORIZED);
+    let got = "the second factor was not entered, and the client shows no pages, so it got 401";
+    assert_eq!(why(&gate, "/.doorward/whoami"), Some((got.to_owned(), Some("ada".to_owned()))));
+}
+
+#[tokio::test]
 async fn a_refusal_names_who_has_yet_to_show_the_code_but_counts_them_as_known_only_after_it() {
     let gate = Gate::new();
     let ada = gate.protects("ada").await;
