@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::app_state::AppState;
 use super::asked::Asked;
 use super::decision::Decision;
-use super::pages::{Frame, NamelessPage, Notice, NoticePage, Owed};
+use super::pages::{Frame, Leave, NamelessPage, Notice, NoticePage, Owed};
 use super::return_to::ReturnTo;
 use super::{grpc, headers};
 use crate::config::Origin;
@@ -185,7 +185,11 @@ impl AppState {
                 }
                 let user = visitor.map(|visitor| visitor.identity.written.clone());
                 let frame = Frame { user, ..self.frame() };
-                self.notice_in(frame, Notice::Refused { reference }, asked.headers)
+                let leave = Leave {
+                    is_signed_in: visitor.and_then(Visitor::known).is_some(),
+                    url: here.through("sign-out"),
+                };
+                self.notice_in(frame, leave, Notice::Refused { reference }, asked.headers)
             }
         }
     }
@@ -288,15 +292,21 @@ impl AppState {
 
     /// Shows an error: as a page to people, as JSON to scripts.
     pub(super) fn notice(&self, notice: Notice, request: &HeaderMap) -> Response {
-        self.notice_in(self.frame(), notice, request)
+        self.notice_in(self.frame(), Leave::default(), notice, request)
     }
 
-    fn notice_in(&self, frame: Frame, notice: Notice, request: &HeaderMap) -> Response {
+    fn notice_in(
+        &self,
+        frame: Frame,
+        leave: Leave,
+        notice: Notice,
+        request: &HeaderMap,
+    ) -> Response {
         let status = notice.status();
         let mut response = if reads_html(request) {
             let is_framed = matches!(notice, Notice::Framed { .. });
             let reference = reference(&notice);
-            let page = NoticePage { frame, notice, reference };
+            let page = NoticePage { frame, leave, notice, reference };
             let origin = &self.host.origin;
             if is_framed {
                 // The frame must show the link that opens a page elsewhere.

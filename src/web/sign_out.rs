@@ -28,6 +28,9 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// The URL that clears this host's data, loaded by the page of another host.
 const PICTURE: &str = "/.doorward/signed-out";
 
+/// The longest place, in bytes, that goes past an identity provider: its servers limit a URL.
+const LONGEST_PLACE: usize = 1024;
+
 /// Where a user who signed out here had sessions.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -36,7 +39,7 @@ struct LeftHosts {
     left: String,
     /// Our signature: it keeps others from learning which hosts exist.
     proof: String,
-    /// The host names, sealed, as they come back from an identity provider.
+    /// The host names and where the user was, sealed, as they come back from an identity provider.
     state: String,
 }
 
@@ -71,14 +74,18 @@ pub(super) async fn submit(
 }
 
 impl LeftHosts {
-    /// The host names, if we have written them.
-    fn proven(self, state: &AppState) -> Option<String> {
+    /// The host names, if we have written them, and where the user was, if it is there.
+    fn proven(self, state: &AppState) -> Option<(String, Option<String>)> {
         let (signer, host) = (&state.env.signer, state.host.origin.host());
         if !self.state.is_empty() {
-            return signer.open_left(host, &self.state);
+            let opened = signer.open_left(host, &self.state)?;
+            return Some(match opened.split_once('\n') {
+                Some((hosts, place)) => (hosts.to_owned(), Some(place.to_owned())),
+                None => (opened, None),
+            });
         }
         let proof = signer.open(Kind::Left, host, &self.proof);
-        (proof == Some(digest(&self.left))).then_some(self.left)
+        (proof == Some(digest(&self.left))).then_some((self.left, None))
     }
 }
 
@@ -98,7 +105,7 @@ pub(super) async fn leaves(
     return_to: &ReturnTo,
 ) -> Response {
     let hosts = over.hosts.join(",");
-    if let Some(url) = at_the_provider(state, guest, over, &hosts).await {
+    if let Some(url) = at_the_provider(state, guest, over, &hosts, return_to).await {
         let mut response = headers::see_other(&url);
         forget(&mut response);
         return response;
@@ -121,12 +128,19 @@ async fn at_the_provider(
     guest: &Guest,
     over: &SignedOut,
     hosts: &str,
+    return_to: &ReturnTo,
 ) -> Option<String> {
     let account = &over.at_provider.as_ref()?.account;
     let provider = state.env.providers.of_issuer(account.issuer())?;
     let portal = &state.env.config.portal;
     let signer = &state.env.signer;
-    let left = state.env.rng.draw(|rng| signer.seal_left(rng, portal.host(), hosts)).ok()?;
+    let origin = if state.host.is_portal { String::new() } else { state.host.origin.to_string() };
+    let place = format!("{origin}{}", return_to.as_str());
+    let carried = match place.len() {
+        0..=LONGEST_PLACE => format!("{hosts}\n{place}"),
+        _ => hosts.to_owned(),
+    };
+    let left = state.env.rng.draw(|rng| signer.seal_left(rng, portal.host(), &carried)).ok()?;
     let back = format!("{portal}/.doorward/sign-out");
     provider.sign_out_url(&back, &left, guest.caller.now).await
 }
@@ -142,13 +156,16 @@ fn signed_out(
     left: LeftHosts,
     request: &HeaderMap,
 ) -> Response {
-    let url = return_to.as_str().to_owned();
-    state.notice(Notice::SignedOut { url, clears: pictures(state, left) }, request)
+    let (left, place) = left.proven(state).unwrap_or_default();
+    let url = place.unwrap_or_else(|| return_to.as_str().to_owned());
+    state.notice(Notice::SignedOut { url, clears: pictures(state, &left) }, request)
 }
 
 /// The pictures of every other host where the user was signed in, and of the portal.
-fn pictures(state: &AppState, left: LeftHosts) -> Vec<String> {
-    let Some(left) = left.proven(state).filter(|left| !left.is_empty()) else { return Vec::new() };
+fn pictures(state: &AppState, left: &str) -> Vec<String> {
+    if left.is_empty() {
+        return Vec::new();
+    }
     let was = |host: &str| left.split(',').any(|name| name == host);
     let elsewhere = state.env.config.hosts().filter(|host| host.origin != state.host.origin);
     elsewhere

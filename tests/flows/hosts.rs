@@ -288,7 +288,7 @@ providers:
     window.visits(&format!("{PORTAL}/.doorward/sign-in/provider/idp/callback?{query}")).await;
     window.visits(&format!("{CRM}/")).await;
     assert_eq!(window.now().passed.clone().flatten().as_deref(), Some("ada"));
-    window.visits(&format!("{PORTAL}/.doorward/sign-out")).await;
+    window.visits(&format!("{PORTAL}/.doorward/sign-out?return_to=%2F.doorward%2Fsecurity")).await;
     window.sends(&[]).await;
     let url: url::Url = window.now().location().unwrap().parse().unwrap();
     assert!(url.as_str().starts_with(&format!("{}/end?", idp.issuer)), "{url}");
@@ -298,6 +298,8 @@ providers:
 
     window.opens(&format!("{PORTAL}/.doorward/sign-out?state={state}")).await;
     assert_eq!(pictures(&window), [CRM]);
+    let again = "href=\"/.doorward/security\">Sign in again";
+    assert!(window.now().page.contains(again), "{}", window.now().page);
     let (crm, changed) = (CRM.replace("https://", ""), format!("{state}AA"));
     for (host, other) in
         [(PORTAL, crm.as_str()), (PORTAL, changed.as_str()), (WIKI, state.as_str())]

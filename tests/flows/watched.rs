@@ -233,8 +233,15 @@ async fn a_refusal_names_who_has_yet_to_show_the_code_but_counts_them_as_known_o
     browser.signs_in("ada").await.opens("/closed/").await;
     let before = why_refused(&gate, &browser);
     assert_eq!((before.user.as_deref(), before.is_known), (Some("ada"), false));
+    let leads_back = "<a href=\"/.doorward/sign-out?return_to=%2Fclosed%2F\">";
+    let says = |page: &str, whom: &str, leave: &str| {
+        let footer = format!("{whom} as <bdi>ada</bdi>. {leads_back}{leave}</a>");
+        assert!(page.contains(&footer), "{footer}: {page}");
+    };
+    says(&browser.page, "Signing in", "Not you?");
     let mut browser = gate.browser();
     browser.signs_in_fully(&gate, "ada", &ada).await.opens("/closed/").await;
     let after = why_refused(&gate, &browser);
     assert_eq!((after.user.as_deref(), after.is_known), (Some("ada"), true));
+    says(&browser.page, "Signed in", "Sign out");
 }

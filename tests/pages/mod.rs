@@ -24,8 +24,8 @@ use doorward::web::factor::totp::{self, Scan};
 use doorward::web::factor::{part, recovery};
 use doorward::web::pages::{
     self, Accounts, Challenge, CodesLeft, Confirm, Connected, Demanded, Device, Factor, Form,
-    Frame, Happened, Home, Later, Link, Moment, NamelessPage, Notice, NoticePage, OfferPage, Owed,
-    Problem, Protection, RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn,
+    Frame, Happened, Home, Later, Leave, Link, Moment, NamelessPage, Notice, NoticePage, OfferPage,
+    Owed, Problem, Protection, RecoveryCodes, Row, Security, Session, SetPassword, SetUp, SignIn,
     SignOut, Standing, Trust, TwoFactor, html, recovery_codes_file,
 };
 use doorward::web::qr;
@@ -341,7 +341,7 @@ pub(crate) fn samples() -> Vec<(String, String)> {
         let user = matches!(notice, Notice::Refused { .. }).then_some("ada");
         let broken = notice.status().is_server_error().then_some("m4qk2d7eyh5xw3tb");
         let reference = notice.reference().or(broken).map(str::to_owned);
-        add(name, html(&NoticePage { frame: frame(user), notice, reference }));
+        add(name, html(&NoticePage { frame: frame(user), leave: leave(), notice, reference }));
     }
     let more = [protection::samples(), security_keys::samples(), texts::samples()];
     pages.extend(more.into_iter().flatten());
@@ -487,6 +487,10 @@ fn moment() -> Moment {
 fn offer_page(problem: Option<Problem>) -> OfferPage {
     let url = "/.doorward/set-up?return_to=%2Forders".into();
     OfferPage { frame: frame(Some("ada")), form: form(), offer: Offer::SetUp, url, problem }
+}
+
+fn leave() -> Leave {
+    Leave { is_signed_in: true, url: "/.doorward/sign-out?return_to=%2Fx".into() }
 }
 
 fn notices() -> Vec<(&'static str, Notice)> {

@@ -26,7 +26,7 @@ pub use access::{
 pub use factor::{Inputs, NewPlace, Part, Said, SetUpWords, Step, Steps, Texted};
 pub use happened::Happened;
 pub use home::{Home, TwoFactor};
-pub use notice::{NamelessPage, Notice, NoticePage, Owed};
+pub use notice::{Leave, NamelessPage, Notice, NoticePage, Owed};
 pub use offer::OfferPage;
 pub use problem::{Problem, described};
 pub use second_factor::{

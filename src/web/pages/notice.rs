@@ -437,10 +437,21 @@ fn said(sentences: &[&str]) -> Vec<String> {
 pub struct NoticePage {
     /// The frame of the page.
     pub frame: Frame,
+    /// How the user signs out, if the frame names one.
+    pub leave: Leave,
     /// What is said.
     pub notice: Notice,
     /// The reference with which an operator finds the reason, if there may be one to find.
     pub reference: Option<String>,
+}
+
+/// How a user signs out and comes back, perhaps as somebody else.
+#[derive(Clone, Debug, Default)]
+pub struct Leave {
+    /// Whether they are signed in, and not only about to be.
+    pub is_signed_in: bool,
+    /// The URL of the page.
+    pub url: String,
 }
 
 /// The same for an unknown host: it names neither hosts nor the operator.
