@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app_state::AppState;
+use super::factor::{chosen, words};
 use super::form::{Form, Trouble};
 use super::guard::Guest;
 use super::headers;
@@ -74,6 +75,7 @@ fn page(
         form: state.form(guest, return_to),
         offer,
         url: return_to.through(operation),
+        takes: words(chosen(&state.env.config, "")).takes,
         problem,
     };
     state.form_page(&page, problem)

@@ -486,7 +486,8 @@ fn moment() -> Moment {
 
 fn offer_page(problem: Option<Problem>) -> OfferPage {
     let url = "/.doorward/set-up?return_to=%2Forders".into();
-    OfferPage { frame: frame(Some("ada")), form: form(), offer: Offer::SetUp, url, problem }
+    let takes = totp::SET_UP.takes;
+    OfferPage { frame: frame(Some("ada")), form: form(), offer: Offer::SetUp, url, takes, problem }
 }
 
 fn leave() -> Leave {

@@ -18,6 +18,8 @@ pub struct OfferPage {
     pub offer: Offer,
     /// The URL to accept it.
     pub url: String,
+    /// What setting up the kind of factor takes that is offered first.
+    pub takes: &'static str,
     /// The problem, if the form is shown again.
     pub problem: Option<Problem>,
 }
