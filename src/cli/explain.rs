@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 use clap::Args;
+use http::Method;
 use serde_json::json;
-use url::Url;
 
 use super::Access;
 use super::api::{Details, Person, Whom, path};
@@ -28,7 +28,7 @@ pub(super) struct Question {
     #[arg(long)]
     url: String,
     /// The method
-    #[arg(long, default_value = "GET")]
+    #[arg(long, default_value = "GET", value_parser = method)]
     method: String,
     /// The address of the visitor
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))]
@@ -95,8 +95,8 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (app, target) = destination(config, &question.url)?;
-    let method = question.method.to_ascii_uppercase();
-    let sent = Sent { target: target.as_bytes(), method: &method, overrides: &[] };
+    let (target, method) = (target.as_str(), question.method.as_str());
+    let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
     let read = trial::read(app, &sent).and_then(|request| question.reaching(request));
     let request = match read {
         Ok(request) => request,
@@ -107,6 +107,13 @@ pub(super) fn run(
             return writeln!(out, "{method} {target} is always refused: {why}").map_err(unwritten);
         }
     };
+    if request.own_page() == OwnPage::Odd {
+        let why = "it is an unusual spelling of the path of Doorward's own pages";
+        if question.json {
+            return print(out, &json!({ "refused": why }));
+        }
+        return writeln!(out, "{method} {target} is always refused: {why}").map_err(unwritten);
+    }
     if let OwnPage::Page(_) = request.own_page() {
         let why = "no rule applies to it, and the application never gets this request";
         if question.json {
@@ -260,19 +267,23 @@ fn cases(
 }
 
 /// The application of a URL, and its path and query as typed.
-fn destination<'a>(config: &'a Config, typed: &'a str) -> Result<(&'a App, &'a str), Failure> {
+fn destination<'a>(config: &'a Config, typed: &str) -> Result<(&'a App, String), Failure> {
     let hosts = || {
         let hosts = config.apps.iter().flat_map(|app| &app.hosts);
         hosts.map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
-    let origin = Url::parse(typed).ok().filter(Url::has_host);
-    let origin = origin.and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
-    let app = origin.and_then(|origin| config.app_at(&origin)).ok_or_else(|| {
+    let parts = Origin::of_url(typed);
+    let found = parts.and_then(|(origin, target)| Some((&**config.app_at(&origin)?, target)));
+    found.ok_or_else(|| {
         Failure::new(format!("{typed} is not a URL of a configured application"))
             .cure(format!("configured hosts: {}", hosts()))
-    })?;
-    let after = typed.split_once("://").map_or("", |(_, rest)| rest);
-    Ok((app, after.find('/').map_or("/", |slash| &after[slash..])))
+    })
+}
+
+/// A method, which must be a token (RFC 9110 §9.1).
+fn method(typed: &str) -> Result<String, String> {
+    let is_one = Method::from_bytes(typed.as_bytes()).is_ok();
+    is_one.then(|| typed.to_ascii_uppercase()).ok_or_else(|| "it is not a method".to_owned())
 }
 
 fn print(out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), Failure> {
@@ -318,6 +329,25 @@ providers:
         let now = Timestamp::from_secs(1_000_000);
         assert!(run(&config, &question, None, now, &mut out).is_ok());
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_url_is_read_as_a_browser_sends_it() {
+        for (typed, sent) in [
+            ("https://crm.example.com/x?do=admin#f", "GET /x?do=admin of crm"),
+            ("https://crm.example.com?do=admin", "GET /?do=admin of crm"),
+            ("https://crm.example.com#/x", "GET / of crm"),
+            ("https://crm.example.com", "GET / of crm"),
+        ] {
+            let told = explains("", typed);
+            assert!(told.contains(sent), "{typed}: {told}");
+        }
+        for odd in ["/%2edoorward/x", "//.doorward/", "/.doorward//x"] {
+            let told = explains("", &format!("https://crm.example.com{odd}"));
+            assert!(told.starts_with(&format!("GET {odd} is always refused: ")), "{told}");
+        }
+        assert!(["", "GE T", "GET/"].iter().all(|typed| method(typed).is_err()));
+        assert_eq!(method("propfind"), Ok("PROPFIND".to_owned()));
     }
 
     #[test]

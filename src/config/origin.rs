@@ -108,6 +108,20 @@ pub enum Malformed {
     Address(String),
 }
 
+impl Origin {
+    /// The origin of an absolute URL, and what a browser requests there: path and query as they are
+    /// written, without the fragment.
+    pub fn of_url(written: &str) -> Option<(Self, String)> {
+        let url = Url::parse(written).ok().filter(Url::has_host)?;
+        let origin = url.origin().ascii_serialization().parse().ok()?;
+        let (_, after) = written.split_once("://")?;
+        let after = after.split('#').next().unwrap_or_default();
+        let target = after.find(['/', '?']).map_or("", |begin| &after[begin..]);
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Some((origin, format!("{slash}{target}")))
+    }
+}
+
 impl FromStr for Origin {
     type Err = Malformed;
 

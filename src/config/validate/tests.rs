@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use url::Url;
-
 use crate::config::problem::listed;
 use crate::config::written::{self, List, TestUser};
 use crate::config::{Origin, PolicyTest, Shown, TestVisitor};
@@ -97,15 +95,13 @@ impl Judge<'_> {
 
     /// The app that a URL belongs to, and its path and query as written.
     fn test_target(&mut self, at: &str, written: &str, apps: &Outlines) -> Option<(usize, String)> {
-        let url = Url::parse(written).ok().filter(Url::has_host);
-        let origin =
-            url.as_ref().and_then(|url| url.origin().ascii_serialization().parse::<Origin>().ok());
+        let (origin, target) = Origin::of_url(written).unzip();
         let app = origin.as_ref().and_then(|origin| apps.all.iter().find(|app| app.has(origin)));
         // It may be the URL of an app that was refused.
         if app.is_none() && origin.is_some() && !apps.is_complete {
             return None;
         }
-        let Some(app) = app.map(|app| app.index) else {
+        let Some((app, target)) = app.map(|app| app.index).zip(target) else {
             let hosts: Vec<String> = apps.hosts().map(ToString::to_string).collect();
             if hosts.is_empty() {
                 // Every host was refused, so there is no URL that we could name.
@@ -117,10 +113,8 @@ impl Judge<'_> {
             self.refuse(at, what, &cure);
             return None;
         };
-        let after = written.split_once("://").map_or("", |(_, rest)| rest);
-        let target = after.find('/').map_or("/", |slash| &after[slash..]);
         match Request::read(target.as_bytes()) {
-            Ok(request) if request.own_page() == OwnPage::No => Some((app, target.to_owned())),
+            Ok(request) if request.own_page() == OwnPage::No => Some((app, target)),
             Ok(_) => {
                 self.refuse(
                     at,
