@@ -2,12 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use jiff::{Span, Timestamp as Moment, tz::TimeZone};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use url::Url;
 
 use super::failure::{Failure, unwritten};
 use crate::config::{Config, Listener, Tls, Way};
@@ -60,6 +62,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let Command::SelfSigned { hosts, to, days, force } = command;
+    let hosts = hosts.iter().map(|host| named(host)).collect::<Result<Vec<_>, _>>()?;
     let (hosts, config) = if hosts.is_empty() {
         let config = read(&configuration()?)?;
         (hosts_of(&config)?, Some(config))
@@ -136,6 +139,29 @@ fn full(at: &Path) -> PathBuf {
 fn read(file: &Path) -> Result<Config, Failure> {
     Config::load(&os::environment, file)
         .map_err(|problems| Failure::new(format!("the configuration has problems\n{problems}")))
+}
+
+/// A name or an address as a certificate has it. A wildcard stands for the first label (RFC 9525 §6.3).
+fn named(typed: &str) -> Result<String, Failure> {
+    let (wildcard, name) = match typed.strip_prefix("*.") {
+        Some(rest) => ("*.", rest),
+        None => ("", typed),
+    };
+    if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>()
+        && wildcard.is_empty()
+    {
+        return Ok(address.to_string());
+    }
+    if let Ok(url::Host::Domain(name)) = url::Host::parse(name) {
+        return Ok(format!("{wildcard}{name}"));
+    }
+    let failure = Failure::new(format!("`{typed}` is not the name of a host"));
+    let url = Url::parse(typed).ok().filter(Url::has_host);
+    let url = url.or_else(|| Url::parse(&format!("https://{typed}")).ok());
+    Err(match url.as_ref().and_then(Url::host_str) {
+        Some(host) => failure.cure(format!("write the host alone: `{host}`")),
+        None => failure.cure("write it like `crm.example.com`"),
+    })
 }
 
 /// The https hosts in the configuration.
@@ -219,6 +245,30 @@ mod tests {
         );
         let mode = fs::metadata(home.path().join("doorward.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_what_a_browser_compares_is_a_name() {
+        for (typed, name) in [
+            ("crm.example.com", "crm.example.com"),
+            ("CRM.example.com", "crm.example.com"),
+            ("*.example.com", "*.example.com"),
+            ("münchen.example", "xn--mnchen-3ya.example"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+        ] {
+            assert_eq!(named(typed).ok().as_deref(), Some(name), "{typed}");
+        }
+        for (typed, cure) in [
+            ("https://a.test:8443", "write the host alone: `a.test`"),
+            ("a.test:8443", "write the host alone: `a.test`"),
+            ("a.test/x", "write the host alone: `a.test`"),
+            ("", "write it like `crm.example.com`"),
+            ("a b", "write it like `crm.example.com`"),
+        ] {
+            let said = named(typed).unwrap_err().to_string();
+            assert!(said.contains(cure), "{typed}: {said}");
+        }
     }
 
     /// What is said of the configuration `listen` in the folder where the files are written.
