@@ -309,6 +309,30 @@ apps:
     }
 
     #[test]
+    fn what_stands_in_the_way_of_folders_and_files_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let at = home.path().display();
+        fs::write(home.path().join("file"), "").unwrap();
+        let state = |named: &str| GOOD.replace("/var/lib/doorward", &format!("{at}/{named}"));
+        let logs = |to: &str| format!("{}events: {{ to: {at}{to} }}\n", state("new"));
+        for (yaml, told) in [
+            (state("file"), format!("state: {at}/file is not a folder\n")),
+            (logs(""), format!("events.to: {at} is a folder\n  name a file in it, such as {at}/")),
+            (logs("/logs/"), format!("events.to: {at}/logs/ is a folder\n")),
+            (logs("/file/a/b.log"), format!("events.to: {at}/file is not a folder\n")),
+            (logs("/a/b.log"), format!("events.to: the folder {at}/a does not exist\n")),
+        ] {
+            let file = home.path().join("doorward.yaml");
+            fs::write(&file, &yaml).unwrap();
+            let mut out = Vec::new();
+            assert!(run(&file, false, false, &mut out).is_err(), "{told}");
+            let out = String::from_utf8(out).unwrap();
+            assert!(out.contains(&told), "{told}: {out}");
+        }
+        assert_eq!(checked(&logs("/b.log"), false).1, None);
+    }
+
+    #[test]
     fn a_warning_is_called_one_and_shown_in_its_place() {
         let (out, failed) = checked(&GOOD.replace("127.0.0.1:9000", "10.0.0.7:9000"), false);
         assert_eq!(failed, None, "{out}");

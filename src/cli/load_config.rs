@@ -58,6 +58,7 @@ fn loaded(path: &Path) -> Result<Config, Problems> {
     let keys = Verifier::of(&config, now);
     let keys_expire = keys.as_ref().map(|keys| keys.warnings(&config, now)).unwrap_or_default();
     problems.extend(keys.err().and_then(|why| keys_problem(&config, &why)));
+    problems.extend(state_problem(&config));
     problems.extend(folder_problem("events.to", &config.events));
     problems.extend(folder_problem("access_log.to", &config.access_log.to));
     match Certificates::read(&config) {
@@ -104,8 +105,9 @@ pub(super) fn provider_problem(not: &NotSetUp) -> Problem {
     let (key, place, cure) = match (file, &provider.authority) {
         (File::Key, _) => {
             let cure = "use a PEM private key (openssl genpkey -algorithm EC -pkeyopt \
-                        ec_paramgen_curve:P-256 -out FILE) and register its public key at the \
-                        provider";
+                        ec_paramgen_curve:P-256 -out FILE), if the provider wants one with its \
+                        certificate in the same file, and register the public key or the \
+                        certificate at the provider";
             (format!("{at}.key_file"), place, cure)
         }
         (File::Authority, authority) => {
@@ -127,22 +129,40 @@ pub(super) fn keys_problem(config: &Config, why: &io::Error) -> Option<Problem> 
     Some(Problem { place: Some(place), key, what, cure })
 }
 
+/// The state folder may not exist yet, but nothing else may have its name.
+fn state_problem(config: &Config) -> Option<Problem> {
+    let state = &config.state;
+    let is_other = state.exists() && !state.is_dir();
+    is_other.then(|| Problem {
+        place: None,
+        key: "state".to_owned(),
+        what: format!("{} is not a folder", state.display()),
+        cure: Some("name a folder; it is created at the first start".to_owned()),
+    })
+}
+
 /// Otherwise lines would be lost without notice.
 fn folder_problem(key: &str, to: &Destination) -> Option<Problem> {
     let Destination::File(file) = to else { return None };
+    let problem = |what: String, cure: String| {
+        Some(Problem { place: None, key: key.to_owned(), what, cure: Some(cure) })
+    };
+    if file.is_dir() || file.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let inside = file.join("doorward.log");
+        let what = format!("{} is a folder", file.display());
+        return problem(what, format!("name a file in it, such as {}", inside.display()));
+    }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty())?;
     if folder.is_dir() {
         return None;
     }
-    Some(Problem {
-        place: None,
-        key: key.to_owned(),
-        what: format!("the folder {} does not exist", folder.display()),
-        cure: Some(format!(
-            "create it for the system user of the gateway: mkdir -p {}",
-            folder.display()
-        )),
-    })
+    let shown = folder.display();
+    if let Some(in_the_way) = folder.ancestors().find(|above| above.exists() && !above.is_dir()) {
+        let what = format!("{} is not a folder", in_the_way.display());
+        return problem(what, "name a file in a folder".to_owned());
+    }
+    let cure = format!("create it for the system user of the gateway: mkdir -p {shown}");
+    problem(format!("the folder {shown} does not exist"), cure)
 }
 
 fn problem(failed: &Failed<'_>) -> Problem {
