@@ -175,8 +175,8 @@ impl Live {
         match &reloaded {
             Ok(Reloaded { file, warnings, changes, .. }) => {
                 let changes = changes.iter().map(|change| change.count).sum::<usize>();
-                for warning in &self.env().config.warnings().problems {
-                    tracing::warn!("{file}:{warning}");
+                for warning in self.env().config.warnings().to_string().lines() {
+                    tracing::warn!("{warning}");
                 }
                 tracing::info!(file, warnings, changes, "configuration reloaded");
             }
@@ -309,7 +309,7 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
 /// The decisions that change: of the policy tests, of an example of each rule, for the user that it
 /// is made for and for a stranger, and of the last requests.
 ///
-/// The examples of the configuration come first: only their paths are shown as a whole.
+/// The examples of the configuration come first: only their paths and queries are shown as a whole.
 fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
     let mut found: BTreeMap<(String, String, String, bool), (usize, String)> = BTreeMap::new();
     let mut compare = |name: &str,

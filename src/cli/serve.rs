@@ -216,7 +216,7 @@ pub(super) fn run(
     huge_pages: HugePages,
 ) -> Result<(), NotStarted> {
     log::start(config.log);
-    let Problems { file, problems: warnings, .. } = config.warnings();
+    let Problems { file, .. } = config.warnings();
     let version = env!("CARGO_PKG_VERSION");
     let state = config.state.display();
     tracing::info!(version, configuration = file, %state, "starting");
@@ -226,8 +226,8 @@ pub(super) fn run(
         let (name, upstream, hosts) = (&app.name, upstreams.join(", "), hosts.join(", "));
         tracing::info!(name, hosts, upstream, "application");
     }
-    for warning in warnings {
-        tracing::warn!("{file}:{warning}");
+    for warning in config.warnings().to_string().lines() {
+        tracing::warn!("{warning}");
     }
     file_limits::take_all_files(config.limits.connections);
     file_limits::survive_file_limits();

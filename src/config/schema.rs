@@ -645,7 +645,11 @@ pub(super) const FILE: Kind = Kind::Map(&[
     key(
         "sessions",
         Kind::Map(&[
-            key("idle", Kind::Span(MINUTE..=30 * DAY), "without a request"),
+            key(
+                "idle",
+                Kind::Span(MINUTE..=30 * DAY),
+                "without a request; up to a quarter of it earlier, at most a minute",
+            ),
             key("at_most", Kind::Span(MINUTE..=30 * DAY), "in total"),
         ]),
         "how long people stay signed in",

@@ -225,7 +225,8 @@ pub struct Before {
     pub began: Timestamp,
 }
 
-/// The live session with this id, if there is one. Its use is saved at most once a minute.
+/// The live session with this id, if there is one. Its use is saved at most once a minute, or once
+/// in a quarter of `sessions: { idle }` if that is shorter.
 ///
 /// # Errors
 /// [`Unavailable`] if the store cannot be read.

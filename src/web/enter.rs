@@ -58,7 +58,7 @@ struct Presented {
 }
 
 /// Issues a ticket for the host that sent this visitor, once everything was shown that the host
-/// asks for.
+/// asks for. A visitor whom that host refuses anyway is asked for nothing but a sign-in.
 pub(super) async fn give_out(
     State(state): State<AppState>,
     guest: Guest,

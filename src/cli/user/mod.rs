@@ -424,8 +424,9 @@ Examples:
   doorward user unlock ada@example.com
 
 After five wrong passwords or codes a user must wait, longer each time. After fifty wrong codes in
-thirty days, no code from an app is accepted in browsers that the user has not used before. Known
-browsers, recovery codes and security keys still work; this command ends the lock at once.";
+thirty days, no code from an app, by text message or by e-mail is accepted in browsers that the user
+has not used before. Known browsers, recovery codes and security keys still work; this command ends
+the lock at once.";
 
 const TRUST_KEY_EXAMPLES: &str = "\
 Examples:

@@ -111,8 +111,8 @@ fn failures(failed: &Failed) -> impl Iterator<Item = String> {
         };
         let follows = match waits_until {
             _ if *locked => {
-                ", locked: codes from the app are refused; recovery codes, security keys and \
-                 `doorward user unlock` help"
+                ", locked: codes from an app, by text or e-mail are refused; recovery codes, \
+                 security keys and `doorward user unlock` help"
                     .to_owned()
             }
             Some(until) => format!(", sign-in is locked until {until}"),

@@ -264,8 +264,8 @@ impl Judge<'_> {
                  same paths that do not meet the other conditions of that rule",
                 earlier.rules[index].place()
             );
-            let cure = "if they should be refused, put a rule with these paths and `require: nobody` \
-                        between the two";
+            let cure = "if they should be refused, put a rule with the paths of the earlier rule and \
+                        `require: nobody` between the two";
             self.advise(at, what, cure);
         }
     }
