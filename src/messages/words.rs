@@ -306,9 +306,9 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::Locked => (
             "too many wrong codes",
-            "Too many wrong codes were typed after your password. Codes from the app are not \
-             accepted in browsers that you have not used before. Use your usual browser. In any \
-             other, use a recovery code or a security key.",
+            "Too many wrong codes were typed after your password. Codes from an app, by text \
+             message and by e-mail are not accepted in browsers that you have not used before. Use \
+             your usual browser. In any other, use a recovery code or a security key.",
         ),
         // There is no notice for these events. If there were, this text would be correct.
         other => ("news", other.sentence()),

@@ -47,9 +47,9 @@ impl Happened {
                 "There were many failed attempts, so sign-in was locked for a while."
             }
             What::Locked => {
-                "There were many wrong codes. Codes from the app are not accepted in browsers that \
-                 you have not used before. Use your usual browser. In any other, use a recovery code \
-                 or a security key."
+                "There were many wrong codes. Codes from an app, by text message and by e-mail are \
+                 not accepted in browsers that you have not used before. Use your usual browser. In \
+                 any other, use a recovery code or a security key."
             }
             What::UserDisabled => "An administrator disabled your sign-in.",
             What::UserEnabled => "An administrator enabled your sign-in again.",
