@@ -130,7 +130,7 @@ fn on_a_full_disk_requests_go_on_and_operators_are_told() {
 #[test]
 fn a_log_whose_file_cannot_be_opened_is_a_plain_error_at_the_start() {
     for (to, says) in [
-        ("./", "cannot open "),
+        ("./", " is a folder"),
         ("./nowhere/access.log", "does not exist"),
         ("access.log", "neither `stdout` nor a path with a slash"),
     ] {
