@@ -205,7 +205,7 @@ async fn one_is_offered_once_a_text_of_this_challenge_is_a_minute_old() {
     presses_mail(&mut browser, SEND).await;
     assert_eq!(browser.at, "/.doorward/challenge?return_to=%2Fstrict%2F&kind=email");
     assert!(
-        browser.page.contains("way to <bdi class=\"whole\">a…@example.com</bdi>."),
+        browser.page.contains("way to <bdi class=\"whole\">a…@example.com.</bdi>"),
         "{}",
         browser.page
     );
