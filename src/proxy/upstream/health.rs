@@ -1,9 +1,7 @@
 //! Health checks: requests that show whether an application is healthy.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
@@ -12,9 +10,9 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 
-use super::dial::{Connection, Dial};
+use super::dial::Dial;
 use super::endpoint::Endpoint;
 use super::fault;
 use crate::config::Health;
@@ -149,7 +147,9 @@ async fn status(
     heard: &Heard,
 ) -> Result<u16, Failed> {
     let (stream, http2) = dial.go_speaking(http2).await.map_err(Failed::Connect)?;
-    let stream = TokioIo::new(Listening { stream, heard: heard.clone() });
+    let listening = heard.clone();
+    let stream = InspectReader::new(stream, move |bytes: &[u8]| listening.adds(bytes));
+    let stream = TokioIo::new(stream);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let uri = if http2 { format!("http://{host}{path}") } else { path.to_owned() };
     let mut request = Request::get(uri).header(USER_AGENT, "Doorward (health)");
@@ -191,42 +191,6 @@ impl Heard {
 
     fn bytes(&self) -> Vec<u8> {
         self.0.lock().clone()
-    }
-}
-
-struct Listening {
-    stream: Pin<Box<dyn Connection>>,
-    heard: Heard,
-}
-
-impl AsyncRead for Listening {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        read: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = read.filled().len();
-        let polled = self.stream.as_mut().poll_read(context, read);
-        self.heard.adds(&read.filled()[before..]);
-        polled
-    }
-}
-
-impl AsyncWrite for Listening {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_shutdown(context)
     }
 }
 
