@@ -180,6 +180,13 @@ impl Connection {
         }
     }
 
+    /// Begins to wait for the rest of a body that nobody needs. It may come as slowly as it likes: the
+    /// answer was given, and the wait is short.
+    pub(in crate::proxy) fn await_rest(&self) {
+        self.await_body();
+        self.has_body(FAST_ENOUGH);
+    }
+
     /// Counts `bytes` of the body that have arrived.
     pub(in crate::proxy) fn has_body(&self, bytes: usize) {
         self.body.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -548,6 +555,8 @@ impl Connection {
 pub(in crate::proxy) const STALLED: Duration = Duration::from_mins(1);
 /// No time limit, in milliseconds.
 const NEVER: u64 = u64::MAX;
+/// More bytes than `limits.body_rate` expects of a request in a day.
+const FAST_ENOUGH: usize = 1 << 40;
 /// How often we note that an open request is in use, in ticks.
 const USED_TICKS: u64 = 40;
 /// How long we may take to report that an application does not answer.

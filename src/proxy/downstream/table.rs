@@ -489,6 +489,26 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_body_that_nobody_needs_may_be_slow() {
+        let connections = Arc::new(ConnectionTable::default());
+        let comes = || {
+            let open =
+                connections.admit(from(1), false, Entered::default(), &limits(9, 9)).unwrap();
+            open.connection.enter(Phase::Busy, connections.now());
+            open
+        };
+        let (needed, refused) = (comes(), comes());
+        // The application took its time.
+        after(&connections, DEADLINES.body + Duration::from_secs(5));
+        needed.connection.await_body();
+        refused.connection.await_rest();
+        assert!(refused.connection.only_awaits(), "it can make room");
+        after(&connections, Duration::from_secs(2));
+        assert_eq!(needed.connection.is_cut(), Some(Cut::Late));
+        assert_eq!(refused.connection.is_cut(), None);
+    }
+
+    #[test]
     fn an_own_page_that_nobody_takes_is_not_kept() {
         let connections = Arc::new(ConnectionTable::default());
         let comes = || connections.admit(from(1), false, Entered::default(), &limits(9, 9));

@@ -144,7 +144,7 @@ pub(in crate::proxy) async fn linger(
         !waits_to_be_told(session)
     };
     if may_linger && !session.as_mut().is_body_done() {
-        connection.await_body();
+        connection.await_rest();
         session.set_total_drain_timeout(Some(LINGER));
         let _ = session.drain_request_body().await;
         connection.await_nothing();
