@@ -13,7 +13,9 @@ use crate::web::Allowed;
 pub(super) struct Authorization {
     virtual_host: Arc<VirtualHost>,
     allowed: Allowed,
-    /// [`Web::dropped_keys`](crate::web::Web::dropped_keys) before the cookies of the request were read.
+    /// [`Web::dropped_keys`], read before the cookies of the request.
+    ///
+    /// [`Web::dropped_keys`]: crate::web::Web::dropped_keys
     dropped_keys: u64,
 }
 
@@ -24,7 +26,7 @@ impl std::fmt::Debug for Authorization {
 }
 
 impl Authorization {
-    /// `dropped_keys`: [`Web::dropped_keys`](crate::web::Web::dropped_keys) before the cookies of the request were read.
+    /// That `virtual_host` has allowed a request. `dropped_keys` was read before its cookies.
     pub(super) fn of(virtual_host: &Arc<VirtualHost>, allowed: Allowed, dropped_keys: u64) -> Self {
         Self { virtual_host: Arc::clone(virtual_host), allowed, dropped_keys }
     }

@@ -14,7 +14,7 @@ use crate::proxy::access::Recorder;
 use crate::proxy::downstream::proxy_protocol;
 use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::sites::Sites;
-use crate::proxy::upstream::fault_of_field;
+use crate::proxy::upstream::{LINES, fault_of_field};
 use crate::web::Asked;
 
 /// The beginning of a request head.
@@ -28,8 +28,6 @@ pub(in crate::proxy) struct Beginning {
 
 /// Enough for most heads. A fault after it is not named.
 pub(in crate::proxy) const KEPT: usize = 512;
-/// How many header lines Pingora reads.
-const LINES: usize = 256;
 
 impl Beginning {
     pub(in crate::proxy) const NONE: Self = Self { bytes: [0; KEPT], length: 0, is_endless: false };

@@ -297,8 +297,8 @@ pub(in crate::proxy) fn fault_of_field(line: &[u8]) -> Option<String> {
 }
 
 const LONGEST_NAME: usize = 60;
-/// How many header lines Pingora reads.
-const LINES: usize = 256;
+/// How many header lines Pingora reads, of requests and of responses.
+pub(in crate::proxy) const LINES: usize = 256;
 
 #[cfg(test)]
 mod tests {
