@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
+use rstest::rstest;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -353,4 +354,21 @@ fn no_service_worker_can_be_had_at_the_portal() {
 
 async fn asks_for(sender: &mut SendRequest<Bytes>, request: http::request::Builder) -> u16 {
     asks(sender, request, None).await.0.status().as_u16()
+}
+
+#[rstest]
+fn head_of_an_own_page_tells_the_length_of_its_body(
+    #[values("/.doorward/sign-in", "/.doorward/nothing", "/.doorward/forgot")] path: &str,
+) {
+    let upstream = Upstream::start();
+    let instance = super::means::instance(&upstream, "");
+    runs(async {
+        let mut sender = connects(&instance).await;
+        let (got, page, _) = asks(&mut sender, get(path).header("accept", "text/html"), None).await;
+        let head = get(path).method("HEAD").header("accept", "text/html");
+        let (told, nothing, _) = asks(&mut sender, head, None).await;
+        assert_eq!(told.status(), got.status());
+        assert_eq!(told.headers()["content-length"].to_str().unwrap(), page.len().to_string());
+        assert!(nothing.is_empty() && !page.is_empty());
+    });
 }

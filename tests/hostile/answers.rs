@@ -248,6 +248,26 @@ fn an_answer_without_content_ends_with_its_head(
     assert_eq!(said.unwrap_or_default(), length);
 }
 
+/// HEAD tells of our own pages what GET gets (RFC 9110 §8.6).
+#[rstest]
+fn head_of_an_own_page_tells_the_length_of_its_body(
+    #[values("/.doorward/sign-in", "/.doorward/forgot", "/.doorward/nothing", "/secret/x")]
+    path: &str,
+) {
+    let (_upstream, instance) = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let asks = |method: &str| {
+        let mut wire = Wire::to(instance.address);
+        wire.sends(format!(
+            "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n"
+        ));
+        let head = wire.head();
+        (head.status, head.header("content-length").to_owned())
+    };
+    let (status, length) = asks("GET");
+    assert_ne!(length, "0");
+    assert_eq!(asks("HEAD"), (status, length));
+}
+
 /// An answer that breaks off does so for the visitor, too (RFC 9112 §8).
 #[rstest]
 #[case::a_length(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nhello")]

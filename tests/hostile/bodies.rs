@@ -217,3 +217,24 @@ fn what_stands_behind_an_answer_is_no_answer_to_the_next_visitor(#[case] first: 
     wire.head();
     others_are_answered(&instance);
 }
+
+/// Where the chunks of a body cannot be read, nobody knows where it ends (RFC 9112 §11.2): what follows
+/// is no request. So it is for our own pages, which read the body, and for the application's.
+#[rstest]
+fn what_follows_a_chunk_that_cannot_be_read_is_no_request(
+    #[values("/.doorward/sign-in", "/.doorward/nothing", "/a")] path: &str,
+    #[values("ZZ\r\n", "ffffffffffffffff1\r\n", "3\r\nabcdefg\r\n")] chunk: &str,
+) {
+    let notes = Exact::start(Bodies::Read);
+    let instance = before_with(notes.address, "");
+    let mut wire = Wire::to(instance.address);
+    wire.sends(format!(
+        "POST {path} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"
+    ));
+    let answer = wire.answer();
+    assert_eq!((answer.status, answer.header("connection")), (400, "close"), "{answer:?}");
+    // The other side may be gone already.
+    wire.tries(SECRET.as_bytes());
+    assert!(wire.is_over());
+    assert!(!notes.asked().iter().any(|asked| asked.contains("/secret/")), "{:?}", notes.heard());
+}

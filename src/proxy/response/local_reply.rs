@@ -9,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::common::is_expect_continue_req;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, OrErr, Result};
+use pingora::{ErrorType, OrErr, Result};
 
 use crate::proxy::downstream::connection::Connection;
 
@@ -52,11 +52,18 @@ async fn read_body(session: &mut Session) -> Result<Bytes, Unread> {
         session.set_keepalive(keepalive);
     }
     let mut body = BytesMut::new();
-    let unread = |error: Box<Error>| match *error.etype() {
-        INVALID_CHUNK => Unread::Malformed,
-        _ => Unread::Broken,
-    };
-    while let Some(part) = session.read_request_body().await.map_err(unread)? {
+    loop {
+        let part = match session.read_request_body().await {
+            Ok(Some(part)) => part,
+            Ok(None) => break,
+            Err(error) if *error.etype() == INVALID_CHUNK => {
+                // Pingora takes the body to be at its end. What follows must not be read as a
+                // request (RFC 9112 §11.2).
+                session.set_keepalive(None);
+                return Err(Unread::Malformed);
+            }
+            Err(_) => return Err(Unread::Broken),
+        };
         if body.len() + part.len() > LONGEST_FORM {
             return Err(Unread::TooLarge);
         }
@@ -75,12 +82,13 @@ pub(in crate::proxy) async fn answer(
     response: Response<Bytes>,
 ) -> Result<()> {
     let (parts, body) = response.into_parts();
-    let bodiless = session.req_header().method == Method::HEAD
-        || parts.status.is_informational()
-        || [204, 304].contains(&parts.status.as_u16());
+    let is_head = session.req_header().method == Method::HEAD;
+    let bodiless =
+        is_head || parts.status.is_informational() || [204, 304].contains(&parts.status.as_u16());
     let mut head = ResponseHeader::from(parts);
     head.remove_header(&TRANSFER_ENCODING);
-    if head.status.as_u16() != 204 {
+    // Without its body, an answer to HEAD already tells the length of what GET gets (RFC 9110 §8.6).
+    if head.status.as_u16() != 204 && !(is_head && body.is_empty()) {
         head.insert_header(CONTENT_LENGTH, body.len())?;
     }
     swallow_small_body(session).await;
