@@ -174,33 +174,55 @@ fn why(head: &[u8]) -> String {
         return "HTTP/2 without TLS is not supported".to_owned();
     }
     let is_cut = head.len() >= KEPT;
-    let whole = memchr::memrchr(b'\n', head).filter(|_| is_cut).map_or(head, |end| &head[..end]);
+    let end = memchr::memrchr(b'\n', head).filter(|_| is_cut);
+    // Of a line that is cut, only its beginning can be judged.
+    let whole = end.map_or(head, |end| &head[..end]);
     let mut lines = lines(whole);
     let first = lines.next().unwrap_or_default();
-    if let Some(why) = fault_of_request_line(first) {
+    if let Some(why) = fault_of_request_line(first, is_cut && end.is_none()) {
         return why.to_owned();
     }
-    let mut hosts = 0;
+    let (mut hosts, mut lengths) = (Vec::new(), Vec::new());
     for (line, number) in lines.take_while(|line| !line.is_empty()).zip(2..) {
         if let Some(why) = fault_of_field(line).or_else(|| fault_of_framing(line)) {
             return format!("line {number} of its head is not valid: {why}");
         }
-        hosts += u32::from(line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"host:")));
+        hosts.extend(value_of(b"host", line));
+        lengths.extend(value_of(b"content-length", line));
     }
-    if is_cut && hosts < 2 {
-        return format!(
-            "a line of its head behind the first {KEPT} bytes is not valid, or it has more than \
-             {LINES} lines"
-        );
-    }
+    lengths.dedup();
     let target = first.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-    match hosts {
-        2.. => "it has more than one Host".to_owned(),
-        _ if !target.starts_with(b"/") => {
-            "its target is neither a path nor a URL with the same Host".to_owned()
-        }
-        _ => "its head is not valid".to_owned(),
+    let leads_elsewhere = !target.starts_with(b"/")
+        && hosts.first().is_none_or(|host| !authority(target).eq_ignore_ascii_case(host));
+    if hosts.len() > 1 {
+        "it has more than one Host".to_owned()
+    } else if lengths.len() > 1 {
+        "it has more than one Content-Length".to_owned()
+    } else if leads_elsewhere && !(is_cut && hosts.is_empty()) {
+        "its target is neither a path nor a URL with the same Host".to_owned()
+    } else if is_cut {
+        format!(
+            "a line of its head after the first {KEPT} bytes is not valid, or it has more than \
+             {LINES} lines"
+        )
+    } else {
+        "its head is not valid".to_owned()
     }
+}
+
+/// The value, if this is a line of this header.
+fn value_of<'a>(name: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
+    let (found, value) = line.split_at_checked(name.len())?;
+    let value = value.strip_prefix(b":")?;
+    found.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+}
+
+/// Host and port of a URL.
+fn authority(url: &[u8]) -> &[u8] {
+    let scheme = url.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
+    let rest = &url[scheme..];
+    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    &rest[..end]
 }
 
 /// Why a line about the length of the body is not valid, if it is one (RFC 9110 §8.6, RFC 9112 §6.1).
@@ -233,12 +255,18 @@ fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {
     )
 }
 
-fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
+/// `is_cut`: the end of the line is not known.
+fn fault_of_request_line(line: &[u8], is_cut: bool) -> Option<&'static str> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let [method, target, version] = words.as_slice() else {
-        return Some(
-            "its first line is not method, target and version with one space between them",
-        );
+    let (method, target, version) = match words.as_slice() {
+        [method, target, version] => (method, *target, (!is_cut).then_some(version)),
+        [method, target] if is_cut => (method, *target, None),
+        [method] if is_cut => (method, &[][..], None),
+        _ => {
+            return Some(
+                "its first line is not method, target and version with one space between them",
+            );
+        }
     };
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if method.is_empty() || !method.iter().all(token) {
@@ -247,7 +275,7 @@ fn fault_of_request_line(line: &[u8]) -> Option<&'static str> {
     if *method == b"CONNECT" {
         return Some("its method is CONNECT");
     }
-    if ![&b"HTTP/1.0"[..], b"HTTP/1.1"].contains(version) {
+    if version.is_some_and(|version| ![&b"HTTP/1.0"[..], b"HTTP/1.1"].contains(version)) {
         return Some("its version is neither HTTP/1.0 nor HTTP/1.1");
     }
     let odd = |byte: &u8| byte.is_ascii_control() || !byte.is_ascii();
@@ -325,6 +353,10 @@ mod tests {
     #[case(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "its method is CONNECT")]
     #[case(b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "more than one Host")]
     #[case(b"GET http://b/s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "its target is neither")]
+    #[case(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-length: 4\r\n\r\n",
+        "more than one Content-Length"
+    )]
     fn the_reason_is_named_and_nothing_secret_with_it(#[case] head: &[u8], #[case] says: &str) {
         let why = why(head);
         assert!(why.contains(says) && !why.contains("s3cret"), "{why}");
@@ -337,8 +369,25 @@ mod tests {
             head.push_str(&"Sound: yes\r\n".repeat(KEPT));
             head.truncate(KEPT);
             let told = why(head.as_bytes());
-            assert!(told.starts_with("a line of its head behind the first 512 bytes"), "{told}");
+            assert!(told.starts_with("a line of its head after the first 512 bytes"), "{told}");
         }
+    }
+
+    #[rstest]
+    #[case(
+        "GET /{long} HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n",
+        "a line of its head after the first"
+    )]
+    #[case("G\u{e9}T /{long} HTTP/1.1\r\n", "its method is not valid")]
+    #[case("GET /\u{e9}{long} HTTP/1.1\r\n", "bytes that must be percent-encoded")]
+    #[case("GET http://b/ HTTP/1.1\r\nHost: a\r\nX: {long}", "its target is neither")]
+    #[case("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {long}", "a line of its head after the first")]
+    #[case("GET http://b/ HTTP/1.1\r\nX: {long}", "a line of its head after the first")]
+    fn of_a_long_head_what_is_known_is_named(#[case] head: &str, #[case] says: &str) {
+        let mut head = head.replace("{long}", &"x".repeat(KEPT)).into_bytes();
+        head.truncate(KEPT);
+        let told = why(&head);
+        assert!(told.contains(says), "{told}");
     }
 
     #[test]
