@@ -57,12 +57,27 @@ fn righted(
     HeaderValue::from_bytes(&[before, &righted].concat()).ok()
 }
 
-/// Where the URL begins in `5; url=https://…` (HTML, "shared declarative refresh steps"): it may be
-/// in quotes.
+/// Where the URL begins in `5; url=https://…` (HTML, "shared declarative refresh steps"): the word
+/// `url`, its equals sign and quotes may be missing.
 fn start_in_refresh(written: &[u8]) -> Option<usize> {
-    const KEY: &[u8] = b"url=";
-    let key = written.windows(KEY.len()).position(|part| part.eq_ignore_ascii_case(KEY))?;
-    let start = key + KEY.len();
+    let after = |skipped: fn(&u8) -> bool, rest: &[u8]| {
+        rest.iter().position(|byte| !skipped(byte)).unwrap_or(rest.len())
+    };
+    let space = |from: usize| from + after(u8::is_ascii_whitespace, &written[from..]);
+    let time = space(0);
+    let time = time + after(|byte| byte.is_ascii_digit() || *byte == b'.', &written[time..]);
+    let separator = space(time);
+    let mut start = match written.get(separator)? {
+        b';' | b',' => space(separator + 1),
+        _ if separator > time => separator,
+        _ => return None,
+    };
+    if written.get(start..start + 3).is_some_and(|word| word.eq_ignore_ascii_case(b"url")) {
+        let equals = space(start + 3);
+        if written.get(equals) == Some(&b'=') {
+            start = space(equals + 1);
+        }
+    }
     Some(start + usize::from(matches!(written.get(start), Some(b'"' | b'\''))))
 }
 
@@ -196,8 +211,16 @@ apps:
     #[case("0; url=http://crm.example.com/x", Some("0; url=https://crm.example.com:8443/x"))]
     #[case("5;URL='http://crm.example.com/x'", Some("5;URL='https://crm.example.com:8443/x'"))]
     #[case("0; url=\"http://crm.example.com\"", Some("0; url=\"https://crm.example.com:8443\""))]
+    #[case("0; url = http://crm.example.com/", Some("0; url = https://crm.example.com:8443/"))]
+    #[case("0, http://crm.example.com/", Some("0, https://crm.example.com:8443/"))]
+    #[case(" 1.5 http://crm.example.com/", Some(" 1.5 https://crm.example.com:8443/"))]
+    #[case("0;/sign-in?url=http://crm.example.com/x", None)]
+    #[case("0; urls=http://crm.example.com/x", None)]
     #[case("0; url=/x", None)]
     #[case("0; url=", None)]
+    #[case("0;", None)]
+    #[case("0", None)]
+    #[case("", None)]
     #[case("30", None)]
     fn a_page_that_loads_another_after_a_while_loads_the_right_one(
         #[case] written: &str,
