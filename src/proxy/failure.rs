@@ -46,7 +46,8 @@ pub(super) async fn answer(
             remember(&what, session, passage, web);
         }
         Failure::Ours => {
-            let why = error.etype().as_str();
+            let shortage = upstream::shortage(error);
+            let why = shortage.as_deref().unwrap_or(error.etype().as_str());
             tracing::error!(why, "request failed");
             remember(&format!("Doorward could not pass it on: {why}"), session, passage, web);
         }

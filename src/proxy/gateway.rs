@@ -197,6 +197,9 @@ impl ProxyHttp for Gateway {
         passage: &mut Box<Passage>,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        if upstream::shortage(&error).is_some() {
+            return error;
+        }
         let application = passage
             .virtual_host
             .as_ref()

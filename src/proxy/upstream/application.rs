@@ -50,7 +50,7 @@ pub(in crate::proxy) type Tried = SmallVec<[usize; 4]>;
 /// What an endpoint that could not be reached means for its request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::proxy) struct Failed {
-    /// Whether the endpoint had answered before.
+    /// Whether this is its first failure, or the first since it answered.
     pub(in crate::proxy) is_new: bool,
     /// Whether there is one that was not tried.
     pub(in crate::proxy) is_another_left: bool,

@@ -166,7 +166,7 @@ impl Endpoint {
     }
 
     /// Notes that it could not be reached. It is skipped for a second, then for two, up to half a
-    /// minute. Gives whether it had answered before.
+    /// minute. Gives whether this is its first failure, or the first since it answered.
     pub(super) fn failed(&self) -> bool {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = LEFT_ALONE.saturating_mul(1 << failures.min(8)).min(LEFT_ALONE_AT_MOST);

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use pingora::{Error, ErrorType, ImmutStr};
+use rustix::io::Errno;
 
 use crate::config::UpstreamTimeouts;
 
@@ -73,8 +74,7 @@ fn chain(error: &Error) -> impl Iterator<Item = &Error> {
     })
 }
 
-/// What is wrong with an answer over HTTP/2. The words of the library tell frames and codes, nothing
-/// that was sent.
+/// What is wrong with an answer over HTTP/2.
 fn of_http2(error: &Error) -> String {
     let cause = chain(error).last().and_then(|last| last.cause.as_deref());
     match cause.map(ToString::to_string) {
@@ -82,9 +82,15 @@ fn of_http2(error: &Error) -> String {
         Some(told) if told.contains("frame with invalid size") => {
             ": it does not speak HTTP/2 as `upstream_http2` says".to_owned()
         }
-        Some(told) => format!(": {told}"),
+        Some(told) => format!(": {}", without_debug_data(&told)),
         None => String::new(),
     }
+}
+
+/// An error of the HTTP/2 library, which tells frames and codes, without what the other side has sent
+/// along with a GOAWAY (RFC 9113 §6.8): it may be long, or secret.
+pub(super) fn without_debug_data(told: &str) -> &str {
+    told.split(" (b\"").next().unwrap_or(told)
 }
 
 /// The error of the operating system, or of TLS, behind this one.
@@ -111,6 +117,16 @@ pub(super) fn of_tls(error: &io::Error) -> Option<String> {
         .then(|| tls(&said))
 }
 
+/// What we, and not the application, lack for a connection: file descriptors, memory or ports.
+pub(in crate::proxy) fn shortage(error: &Error) -> Option<String> {
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    let system = system(error)?;
+    let code = system.raw_os_error()?;
+    ours.iter()
+        .any(|known| known.raw_os_error() == code)
+        .then(|| format!("cannot open a connection to the application: {system}"))
+}
+
 /// The error of the operating system, in words.
 fn cause(error: &Error) -> String {
     system(error).map(|system| format!(": {system}")).unwrap_or_default()
@@ -118,7 +134,7 @@ fn cause(error: &Error) -> String {
 
 /// What is wrong with the TLS of the application, from the error text of rustls.
 pub(super) fn tls(said: &str) -> String {
-    const KNOWN: [(&str, &str); 15] = [
+    const KNOWN: [(&str, &str); 16] = [
         (
             "UnknownIssuer",
             "its certificate is signed by an unknown CA: name the CA, or the certificate itself, \
@@ -163,6 +179,7 @@ pub(super) fn tls(said: &str) -> String {
             "alert: BadCertificate",
             "it requires a client certificate (alert bad_certificate), and Doorward has none",
         ),
+        ("alert: NoApplicationProtocol", "it does not speak HTTP/2 as `upstream_http2` says"),
         ("ServerTlsVersionIsDisabled", "it supports neither TLS 1.2 nor TLS 1.3"),
         ("corrupt message", "its answer is not TLS: does it use http://?"),
     ];
@@ -340,6 +357,23 @@ mod tests {
         let error = Error::explain(ErrorType::InvalidHTTPHeader, context);
         let told = reason(error.etype(), &error, TIMEOUTS);
         assert_eq!(told, format!("invalid HTTP response from the application: {says}"));
+    }
+
+    #[rstest]
+    #[case(Errno::MFILE, true)]
+    #[case(Errno::ADDRNOTAVAIL, true)]
+    #[case(Errno::ACCESS, false)]
+    #[case(Errno::CONNREFUSED, false)]
+    fn what_we_lack_is_told_from_what_the_application_refuses(
+        #[case] code: Errno,
+        #[case] is_ours: bool,
+    ) {
+        let system = io::Error::from_raw_os_error(code.raw_os_error());
+        let told = system.to_string();
+        let inner = Error::because(ErrorType::SocketError, "fd 7", system);
+        let error = Error::because(ErrorType::InternalError, "Peer: 10.0.0.1", inner);
+        let says = format!("cannot open a connection to the application: {told}");
+        assert_eq!(shortage(&error), is_ours.then_some(says));
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn unanswered(error: &hyper::Error, heard: &[u8], dial: &Dial) -> String {
         _ if error.is_parse() || error.is_canceled() => {
             format!("invalid HTTP response: {}", fault::bad_line(heard))
         }
-        _ => told,
+        _ => fault::without_debug_data(&told).to_owned(),
     }
 }
 

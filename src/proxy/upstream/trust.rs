@@ -93,8 +93,9 @@ impl Trust {
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         if http2 {
-            let offered = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec);
-            return self.connector.with_alpn(offered.into()).connect(name, stream).await;
+            // As Pingora does for requests. Who does not know ALPN is spoken to in HTTP/1.1.
+            let offered = vec![b"h2".to_vec()];
+            return self.connector.with_alpn(offered).connect(name, stream).await;
         }
         self.connector.connect(name, stream).await
     }
