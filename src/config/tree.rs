@@ -119,9 +119,10 @@ pub(super) fn outermost(key: &str, text: &str) -> Option<String> {
     if is_yaml { read } else { read.or_else(|| on_a_line_of_its_own(key, text)) }
 }
 
+/// The text under `key`; `None` also if the key is there twice.
 fn text_under(key: &str, root: &Node) -> Option<String> {
-    let mut entries = root.entries().iter();
-    let entry = entries.find(|entry| entry.name == key)?;
+    let mut entries = root.entries().iter().filter(|entry| entry.name == key);
+    let entry = entries.next().filter(|_| entries.next().is_none())?;
     entry.node.scalar().map(str::to_owned)
 }
 

@@ -2,6 +2,7 @@
 
 use super::env::{Env, Line};
 use crate::domain::event::{Event, What};
+use crate::domain::factor::Kind;
 use crate::domain::provider::Told;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -25,9 +26,12 @@ pub(super) async fn take_over(
     let people = &provider.settings().people;
     let take = async |told: &Told, before: Option<What>| {
         let changed = env.store.change_user(user, |user| {
+            let had_backup = user.mailbox().is_some();
             let is_new = user.take_told(told, people, now);
             let changed = is_new.then_some(What::EmailChanged);
-            ((), before.into_iter().chain(changed).map(&event).collect())
+            let lost = (had_backup && user.mailbox().is_none())
+                .then_some(What::FactorRemoved(Kind::Email));
+            ((), before.into_iter().chain(changed).chain(lost).map(&event).collect())
         });
         changed.await
     };

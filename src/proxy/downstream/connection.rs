@@ -172,8 +172,13 @@ impl Connection {
 
     /// Begins to wait for the body of the current request.
     pub(in crate::proxy) fn await_body(&self) {
-        self.body.store(0, Ordering::Relaxed);
-        if !self.awaits_body.swap(true, Ordering::Relaxed)
+        self.await_body_after(0);
+    }
+
+    /// Begins to wait for a body of which so many bytes count as arrived.
+    fn await_body_after(&self, bytes: u64) {
+        self.body.store(bytes, Ordering::Release);
+        if !self.awaits_body.swap(true, Ordering::Release)
             && let Some(parent) = &self.parent
         {
             parent.awaiting.fetch_add(1, Ordering::Relaxed);
@@ -183,8 +188,7 @@ impl Connection {
     /// Begins to wait for the rest of a body that nobody needs. It may come as slowly as it likes: the
     /// answer was given, and the wait is short.
     pub(in crate::proxy) fn await_rest(&self) {
-        self.await_body();
-        self.has_body(FAST_ENOUGH);
+        self.await_body_after(FAST_ENOUGH);
     }
 
     /// Counts `bytes` of the body that have arrived.
@@ -204,7 +208,7 @@ impl Connection {
 
     /// How many bytes of the body have arrived; `None` if we do not wait for one.
     pub(in crate::proxy) fn awaited(&self) -> Option<u64> {
-        self.awaits_body.load(Ordering::Relaxed).then(|| self.body.load(Ordering::Relaxed))
+        self.awaits_body.load(Ordering::Acquire).then(|| self.body.load(Ordering::Relaxed))
     }
 
     /// Whether it has streams.
@@ -556,7 +560,7 @@ pub(in crate::proxy) const STALLED: Duration = Duration::from_mins(1);
 /// No time limit, in milliseconds.
 const NEVER: u64 = u64::MAX;
 /// More bytes than `limits.body_rate` expects of a request in a day.
-const FAST_ENOUGH: usize = 1 << 40;
+const FAST_ENOUGH: u64 = 1 << 40;
 /// How often we note that an open request is in use, in ticks.
 const USED_TICKS: u64 = 40;
 /// How long we may take to report that an application does not answer.
