@@ -39,13 +39,19 @@ const PEOPLE: usize = 50;
 pub(crate) fn all() {
     let own = "/.doorward/sign-in";
     one("600 x 100 streams for own pages, window 0", |against| {
-        streams(against, 1, 600, 0, own);
+        streams(against, 1, 600, 0, Stream::Asks(own));
     });
     one("30 x 100 streams that the application holds", |against| {
-        streams(against, 1, 30, 65_535, "/open/held");
+        streams(against, 1, 30, 65_535, Stream::Asks("/open/held"));
     });
     one("30 x 100 streams for a large answer, window 0", |against| {
-        streams(against, 1, 30, 0, "/open/large");
+        streams(against, 1, 30, 0, Stream::Asks("/open/large"));
+    });
+    one("600 x 100 uploads that are refused, left open", |against| {
+        streams(against, 1, 600, 65_535, Stream::Sends("/signed-in/up"));
+    });
+    one("600 x 100 uploads that the application does not read", |against| {
+        streams(against, 1, 600, 65_535, Stream::Sends("/open/unread"));
     });
     let post = |path: &str| {
         format!(
@@ -72,11 +78,22 @@ pub(crate) fn all() {
         });
     }
     one("50 addresses x 12 x 100 for own pages, window 0", |against| {
-        streams(against, 50, 12, 0, own);
+        streams(against, 50, 12, 0, Stream::Asks(own));
     });
     one("50 addresses x 2 x 100 for a large answer", |against| {
-        streams(against, 50, 2, 0, "/open/large");
+        streams(against, 50, 2, 0, Stream::Asks("/open/large"));
     });
+    one("50 addresses x 2 x 100 uploads that the application does not read", |against| {
+        streams(against, 50, 2, 65_535, Stream::Sends("/open/unread"));
+    });
+}
+
+/// What each stream of a connection is for: a path's page, or an upload there that takes what room the
+/// gateway gives and has no end.
+#[derive(Clone, Copy)]
+enum Stream {
+    Asks(&'static str),
+    Sends(&'static str),
 }
 
 /// The gateway that a flood is against, and what the flood sends.
@@ -270,13 +287,7 @@ fn runtime() -> Runtime {
 
 /// So many connections of each of so many addresses, of a hundred streams each that take nothing of
 /// their answers but what the window allows.
-fn streams(
-    against: &Against,
-    addresses: usize,
-    connections: usize,
-    window: u32,
-    path: &'static str,
-) {
+fn streams(against: &Against, addresses: usize, connections: usize, window: u32, stream: Stream) {
     let runtime = runtime();
     let all: Vec<_> = (0..addresses)
         .map(|address| {
@@ -288,7 +299,7 @@ fn streams(
                     if let Some(sender) =
                         http2::connects(Against::from(address), tls, window, sent).await
                     {
-                        all.push(hundred(sender, path).await);
+                        all.push(hundred(sender, stream).await);
                     }
                 }
                 all
@@ -304,15 +315,19 @@ fn streams(
 
 async fn hundred(
     mut sender: SendRequest<Bytes>,
-    path: &'static str,
+    stream: Stream,
 ) -> (SendRequest<Bytes>, JoinSet<()>) {
     let mut asked = JoinSet::new();
     for _ in 0..100 {
         let Ok(ready) = sender.clone().ready().await else { break };
         sender = ready;
-        let Ok((answer, _)) = sender.send_request(http2::page(path, ""), true) else { break };
+        let (request, is_whole) = match stream {
+            Stream::Asks(path) => (http2::page(path, ""), true),
+            Stream::Sends(path) => (http2::upload(path), false),
+        };
+        let Ok((answer, body)) = sender.send_request(request, is_whole) else { break };
         asked.spawn(async move {
-            let held = answer.await;
+            let held = tokio::join!(answer, http2::fills(body));
             std::future::pending::<()>().await;
             drop(held);
         });

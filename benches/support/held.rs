@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 /// It answers `/open/a` and `/open/large` at once, begins an answer to `/signed-in/held` and does not
-/// end it, answers `/signed-in/` with its path, and whatever else it is asked never.
+/// end it, answers `/signed-in/` with its path, reads no upload to `/open/unread`, and whatever else it
+/// is asked it never answers.
 pub(crate) struct Application {
     pub(crate) address: SocketAddr,
     /// How many were connected at most.
@@ -59,6 +60,9 @@ async fn serves(mut stream: TcpStream) {
     let mut read = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut read).await {
         let asked = String::from_utf8_lossy(&read[..length]);
+        if asked.starts_with("POST /open/unread ") {
+            return closes(&stream).await;
+        }
         let Some(path) = asked.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else {
             continue;
         };
@@ -73,5 +77,12 @@ async fn serves(mut stream: TcpStream) {
         if stream.write_all(&[head.into_bytes(), body].concat()).await.is_err() {
             return;
         }
+    }
+}
+
+/// Waits until the other side closes, and reads nothing.
+async fn closes(stream: &TcpStream) {
+    while stream.ready(Interest::READABLE).await.is_ok_and(|ready| !ready.is_read_closed()) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

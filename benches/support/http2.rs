@@ -1,5 +1,6 @@
 //! Visitors who speak HTTP/2, and count what they send.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::SendStream;
 use h2::client::SendRequest;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -45,6 +47,24 @@ pub(crate) fn page(path: &str, cookie: &str) -> http::Request<()> {
         .header("cookie", cookie)
         .body(())
         .unwrap()
+}
+
+/// An upload under TLS.
+pub(crate) fn upload(path: &str) -> http::Request<()> {
+    http::Request::post(format!("https://{UNDER_TLS}{path}")).body(()).unwrap()
+}
+
+/// Sends what there is room for, until the stream is reset. Where it is at its end already, nothing.
+pub(crate) async fn fills(mut body: SendStream<Bytes>) -> SendStream<Bytes> {
+    static NOTHING: [u8; 1 << 16] = [0; 1 << 16];
+    loop {
+        body.reserve_capacity(NOTHING.len());
+        let room = poll_fn(|cx| body.poll_capacity(cx)).await;
+        let Some(Ok(room)) = room else { return body };
+        if body.send_data(Bytes::from_static(&NOTHING[..room.min(NOTHING.len())]), false).is_err() {
+            return body;
+        }
+    }
 }
 
 /// Counts the bytes that are sent.
