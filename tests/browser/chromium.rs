@@ -181,13 +181,12 @@ impl Browser {
 
     /// Goes so many elements on with the Tab key.
     pub(crate) fn tabs(&self, times: usize) -> &Self {
-        (0..times).fold(self, |browser, _| browser.strikes(&Key::Tab))
+        self.strikes(&Key::Tab.repeat(times))
     }
 
     /// Goes so many elements back.
     pub(crate) fn tabs_back(&self, times: usize) -> &Self {
-        let back = format!("{}{}", Key::Shift, Key::Tab);
-        (0..times).fold(self, |browser, _| browser.strikes(&back))
+        self.strikes(&format!("{}{}", Key::Shift, Key::Tab.repeat(times)))
     }
 
     /// What the first such element says.
