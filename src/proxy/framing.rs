@@ -33,6 +33,22 @@ pub(super) fn asks_for_websocket(request: &mut RequestHeader) -> bool {
     asks
 }
 
+/// How many bytes follow the head of a request over HTTP/1.1; `None` if it does not tell: chunks, or
+/// another protocol.
+pub(super) fn length_of_rest(request: &RequestHeader) -> Option<u64> {
+    let headers = &request.headers;
+    if request.method == Method::CONNECT
+        || headers.contains_key(UPGRADE)
+        || headers.contains_key(TRANSFER_ENCODING)
+    {
+        return None;
+    }
+    match headers.get(CONTENT_LENGTH) {
+        None => Some(0),
+        Some(length) => length.to_str().ok()?.parse().ok(),
+    }
+}
+
 /// Removes `Expect`: in HTTP/1.0 nobody waits for an interim answer (RFC 9110 §10.1.1).
 pub(super) fn expect_nothing(request: &mut RequestHeader) {
     request.remove_header(&EXPECT);

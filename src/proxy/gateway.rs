@@ -107,6 +107,11 @@ impl ProxyHttp for Gateway {
         let Some(connection) = passage.connection.take() else {
             return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
+        if connection.is_head_whole()
+            && let Some(bytes) = framing::length_of_rest(session.req_header())
+        {
+            connection.expects(bytes);
+        }
         let sites = self.sites.load();
         let is_told = sites.trusts(connection.peer());
         let given = is_told.then(|| request_id::given(&session.req_header().headers)).flatten();

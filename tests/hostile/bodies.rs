@@ -2,6 +2,7 @@
 //! is left over on a connection is neither a request nor an answer to the next visitor.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rstest::rstest;
 
@@ -237,4 +238,49 @@ fn what_follows_a_chunk_that_cannot_be_read_is_no_request(
     wire.tries(SECRET.as_bytes());
     assert!(wire.is_over());
     assert!(!notes.asked().iter().any(|asked| asked.contains("/secret/")), "{:?}", notes.heard());
+}
+
+/// RFC 9112 §9.3.2: a visitor may send the next request before the answer to this one. Each is judged
+/// for itself, and they are answered in order. Empty lines between them are ignored (§2.2).
+#[rstest]
+fn requests_in_a_row_are_answered_in_order(
+    #[values("", "\r\n", "\r\n\r\n")] between: &str,
+    #[values("", "abc")] body: &str,
+    #[values(false, true)] is_apart: bool,
+) {
+    let (all_is_sent, waits) = std::sync::mpsc::channel();
+    let waits = Mutex::new(waits);
+    let notes = Exact::answering(Bodies::Read, move |heard| {
+        if heard.asks().ends_with("/held") {
+            waits.lock().unwrap().recv().unwrap();
+        }
+        answer("200 OK", "", &heard.asks())
+    });
+    let instance = before_with(notes.address, "");
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let post = |path: &str| with_length(&format!("POST {path}"), "", body);
+    let first = if body.is_empty() { get("/held") } else { post("/held") };
+    let others = [get("/secret/x"), post("/.doorward/nothing"), get("/last")].join(between);
+    let mut wire = Wire::to(instance.address);
+    if is_apart {
+        wire.sends(&first);
+        let bytes = format!("{between}{others}").into_bytes();
+        for packet in bytes.chunks(1).take(40).chain(bytes[40..].chunks(23)) {
+            comes_apart();
+            wire.sends(packet);
+        }
+    } else {
+        wire.sends(format!("{first}{between}{others}"));
+    }
+    all_is_sent.send(()).unwrap();
+    let answers: Vec<_> = (0..4).map(|_| wire.answer()).collect();
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 403, 404, 200], "{answers:?}");
+    assert!(answers[0].body.ends_with(" /held") && answers[3].body == "GET /last", "{answers:?}");
+    assert!(!notes.asked().iter().any(|asked| asked.contains("/secret/")), "{:?}", notes.heard());
+}
+
+#[expect(clippy::disallowed_methods, reason = "packets come apart only by time")]
+fn comes_apart() {
+    std::thread::sleep(Duration::from_millis(5));
 }

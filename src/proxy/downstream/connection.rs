@@ -58,6 +58,8 @@ pub(in crate::proxy) struct Connection {
     unsent: Unsent,
     /// Bytes of the request head read so far.
     head: AtomicUsize,
+    /// How many bytes of the current request are left to read, where we know.
+    left: AtomicU64,
     /// Open streams, and streams that the visitor has reset.
     streams: AtomicU32,
     given_up: AtomicU32,
@@ -131,6 +133,7 @@ impl Connection {
             untaken: AtomicU64::new(0),
             unsent: Unsent::default(),
             head: AtomicUsize::new(0),
+            left: AtomicU64::new(UNKNOWN),
             streams: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
             used: AtomicBool::new(false),
@@ -366,6 +369,9 @@ impl Connection {
 
     pub(in crate::proxy) fn enter(&self, phase: Phase, tick: u64) {
         self.head.store(0, Ordering::Relaxed);
+        if phase != Phase::Busy {
+            self.left.store(UNKNOWN, Ordering::Relaxed);
+        }
         self.watchdog.reset();
         self.await_nothing();
         self.writes_since(None);
@@ -380,6 +386,31 @@ impl Connection {
             Phase::Head => self.head.fetch_add(read, Ordering::Relaxed) + read,
             Phase::Handshake | Phase::Idle | Phase::Busy => 0,
         }
+    }
+
+    /// Whether a request head is being read.
+    pub(in crate::proxy) fn is_in_head(&self) -> bool {
+        self.phase().0 == Phase::Head
+    }
+
+    /// Notes that all of the request head, and nothing after it, was passed on.
+    pub(in crate::proxy) fn has_whole_head(&self) {
+        self.left.store(WHOLE_HEAD, Ordering::Relaxed);
+    }
+
+    /// Whether all of the request head, and nothing after it, was passed on.
+    pub(in crate::proxy) fn is_head_whole(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == WHOLE_HEAD
+    }
+
+    /// Notes that the body of the request, none of which was read, has so many bytes.
+    pub(in crate::proxy) fn expects(&self, bytes: u64) {
+        self.left.store(bytes.min(WHOLE_HEAD - 1), Ordering::Relaxed);
+    }
+
+    /// How many bytes of the request are left to read; `None` if we do not know.
+    pub(in crate::proxy) fn left(&self) -> Option<u64> {
+        Some(self.left.load(Ordering::Relaxed)).filter(|left| *left < WHOLE_HEAD)
     }
 
     /// Ends the connection: wakes its task, which ends as soon as it runs. The first reason is
@@ -559,6 +590,10 @@ impl Connection {
 pub(in crate::proxy) const STALLED: Duration = Duration::from_mins(1);
 /// No time limit, in milliseconds.
 const NEVER: u64 = u64::MAX;
+/// It is not known where the request ends.
+const UNKNOWN: u64 = u64::MAX;
+/// It is known where its head ends.
+const WHOLE_HEAD: u64 = u64::MAX - 1;
 /// More bytes than `limits.body_rate` expects of a request in a day.
 const FAST_ENOUGH: u64 = 1 << 40;
 /// How often we note that an open request is in use, in ticks.

@@ -10,13 +10,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::memmem::Finder;
 use parking_lot::Mutex;
 use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -43,8 +44,9 @@ pub(in crate::proxy) struct VisitorStream {
     connection: Arc<Connection>,
     /// The longest request head, in bytes.
     longest_head: usize,
-    /// A byte that was read to find out whether there is one.
-    peeked: Option<u8>,
+    /// Bytes that were read before anybody asked for them: the first one of a request, or what a
+    /// visitor sent after a request that is not answered yet (RFC 9112 §9.3.2).
+    ahead: Vec<u8>,
     /// Written, but not sent yet.
     unsent: BytesMut,
     /// Removes the chunked encoding from the last answer, for visitors who do not support it.
@@ -96,7 +98,7 @@ impl VisitorStream {
             peer,
             connection,
             longest_head,
-            peeked: None,
+            ahead: Vec::new(),
             unsent: BytesMut::new(),
             unchunk: Unchunk::default(),
             head: Beginning::NONE,
@@ -116,6 +118,60 @@ impl VisitorStream {
             read.put_slice(&escaped);
         }
         self.head.keep(at, &read.filled()[before..]);
+    }
+
+    /// Keeps what does not belong to the head or to the body of the current request for the next
+    /// read: what belongs to the body, or to the next request.
+    fn set_aside(&mut self, left: Option<u64>, read: &mut ReadBuf<'_>, before: usize) {
+        let bytes = &read.filled()[before..];
+        let ours = match left {
+            Some(left) => {
+                let ours = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                self.connection.expects(left - ours as u64);
+                ours
+            }
+            None if self.connection.is_in_head() => match end_of_head(bytes) {
+                Some(end) => {
+                    self.connection.has_whole_head();
+                    end
+                }
+                None => bytes.len(),
+            },
+            None => bytes.len(),
+        };
+        if ours < bytes.len() {
+            // What was ahead before comes after it.
+            self.ahead.splice(..0, bytes[ours..].iter().copied());
+            read.set_filled(before + ours);
+        }
+    }
+
+    /// Waits for the end of the connection while the current request, which was read to its end, is
+    /// answered. What comes instead is for afterwards, but for empty lines (RFC 9112 §2.2).
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.is_empty() {
+            let mut byte = [0; 1];
+            let mut read = ReadBuf::new(&mut byte);
+            match self.read_more(context, &mut read) {
+                Poll::Pending => {
+                    // As nothing is added to what was written.
+                    if !self.unsent.is_empty() {
+                        let sent = Pin::new(&mut *self).poll_flush(context);
+                        if let Poll::Ready(sent) = sent {
+                            sent?;
+                        }
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(done) => done?,
+            }
+            match read.filled() {
+                [] => return Poll::Ready(Ok(())),
+                [b'\r' | b'\n'] => {}
+                next => self.ahead.extend_from_slice(next),
+            }
+        }
+        Poll::Pending
     }
 
     /// Makes our own answer to bytes that are not a valid request.
@@ -146,6 +202,9 @@ impl VisitorStream {
 
     /// Waits until there is something to read. Gives false at the end of the stream.
     pub(in crate::proxy) async fn is_spoken_to(&mut self) -> bool {
+        if !self.ahead.is_empty() {
+            return true;
+        }
         let mut has_waited = false;
         std::future::poll_fn(|context| match &mut self.io {
             Io::Plain(stream) => {
@@ -160,14 +219,11 @@ impl VisitorStream {
                     .map(|there| there.is_ok_and(|length| length > 0))
             }
             Io::Tls(stream) => {
-                if self.peeked.is_some() {
-                    return Poll::Ready(true);
-                }
                 let mut byte = [0; 1];
                 let mut read = ReadBuf::new(&mut byte);
                 let done = ready!(Pin::new(stream).poll_read(context, &mut read)).is_ok();
-                self.peeked = read.filled().first().copied();
-                Poll::Ready(done && self.peeked.is_some())
+                self.ahead.extend_from_slice(read.filled());
+                Poll::Ready(done && !self.ahead.is_empty())
             }
         })
         .await
@@ -244,6 +300,14 @@ impl VisitorStream {
     }
 }
 
+/// Where the head ends that begins here; `None` if its end is not here.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    const END: &[u8] = b"\r\n\r\n";
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(END));
+    let begins = bytes.iter().position(|byte| !b"\r\n".contains(byte))?;
+    FINDER.find(&bytes[begins..]).map(|at| begins + at + END.len())
+}
+
 impl AsyncRead for VisitorStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -256,14 +320,23 @@ impl AsyncRead for VisitorStream {
             let why = "the application did not answer in time";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
         }
-        let before = read.filled().len();
-        let peeked = self.peeked.filter(|_| read.remaining() > 0);
-        if let Some(byte) = peeked {
-            self.peeked = None;
-            read.put_slice(&[byte]);
+        let left = self.connection.left();
+        if left == Some(0) {
+            return self.poll_ahead(context);
         }
-        match self.read_more(context, read) {
-            Poll::Pending if peeked.is_none() => {
+        let before = read.filled().len();
+        let taken = self.ahead.len().min(read.remaining());
+        if taken > 0 {
+            read.put_slice(&self.ahead[..taken]);
+            self.ahead.drain(..taken);
+            if self.ahead.is_empty() && self.ahead.capacity() > SMALL {
+                self.ahead = Vec::new();
+            }
+        }
+        let read_more =
+            if read.remaining() > 0 { self.read_more(context, read) } else { Poll::Ready(Ok(())) };
+        match read_more {
+            Poll::Pending if taken == 0 => {
                 // The caller waits for the visitor, so it will not add to what was written: flush
                 // it.
                 if !self.unsent.is_empty()
@@ -276,6 +349,7 @@ impl AsyncRead for VisitorStream {
             Poll::Pending => {}
             Poll::Ready(done) => done?,
         }
+        self.set_aside(left, read, before);
         let added = read.filled().len() - before;
         let of_head = self.connection.has_read(added);
         if of_head > 0 && added > 0 {
