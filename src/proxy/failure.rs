@@ -7,11 +7,12 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::domain::assurance::Permit;
 use crate::proxy::downstream::unsent_room;
+use crate::proxy::framing;
 use crate::proxy::overload;
 use crate::proxy::passage::Passage;
 use crate::proxy::response::local_reply;
 use crate::proxy::sites::Sites;
-use crate::proxy::upstream;
+use crate::proxy::upstream::{self, Length};
 use crate::unavailable::Unavailable;
 use crate::web::pages::Notice;
 use crate::web::refusal::beginning;
@@ -28,7 +29,7 @@ pub(super) async fn answer(
     let is_named = passage.virtual_host.is_some();
     let app = web.host().app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
     let headers = &session.req_header().headers;
-    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    let begun = session.response_written().is_some_and(|head| framing::is_final(head.status));
     let in_vain = passage.connection.as_ref().is_some_and(|connection| {
         // The request is told now; the watchdog need not tell it again.
         connection.watchdog().end();
@@ -40,7 +41,11 @@ pub(super) async fn answer(
         Failure::Unreachable | Failure::Unreadable | Failure::Late => {
             let head = session.req_header();
             let (method, path) = (head.method.as_str(), &*beginning(head.uri.path()));
-            let what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
+            let mut what = upstream::reason(kind, error, sites.env().config.upstream_timeouts);
+            let speaks_http2 = web.host().app.as_ref().is_some_and(|app| app.reach.http2);
+            if passage.length == Length::Tunnel && speaks_http2 {
+                what.push_str("; a WebSocket needs HTTP/1.1, and `upstream_http2` is set");
+            }
             tracing::warn!(app, method, path, kind = kind.as_str(), "{what}");
             sites.metrics().upstream_failed(&app, failure.name());
             remember(&what, session, passage, web);
@@ -79,7 +84,7 @@ pub(super) async fn answer(
         Failure::Misread => match passage.client {
             Some(client) => {
                 let asked = Asked::of(session.req_header(), client);
-                Some(web.misread(misread(error.etype()), &asked).await)
+                Some(web.misread(misread(error), &asked).await)
             }
             None => Some(web.notice(Notice::Unavailable, headers).await),
         },
@@ -184,8 +189,11 @@ fn failure(error: &Error) -> Failure {
 }
 
 /// Why the request cannot be read, in words for the log.
-fn misread(kind: &ErrorType) -> &'static str {
-    if *kind == local_reply::INVALID_CHUNK { local_reply::BAD_CHUNK } else { kind.as_str() }
+fn misread(error: &Error) -> &str {
+    match error.etype() {
+        &local_reply::INVALID_CHUNK => local_reply::BAD_CHUNK,
+        kind => upstream::fixed_words(error).unwrap_or(kind.as_str()),
+    }
 }
 
 /// An answer was passed on, and its connection must not be used again.

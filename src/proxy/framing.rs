@@ -33,6 +33,12 @@ pub(super) fn asks_for_websocket(request: &mut RequestHeader) -> bool {
     asks
 }
 
+/// Whether no other response follows this one: it is no interim response, or it begins a tunnel (RFC
+/// 9110 §15.2).
+pub(super) fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
+}
+
 /// How many bytes follow the head of a request over HTTP/1.1; `None` if it does not tell: chunks, or
 /// another protocol.
 pub(super) fn length_of_rest(request: &RequestHeader) -> Option<u64> {

@@ -41,7 +41,7 @@ use crate::proxy::response::rewrite;
 use crate::proxy::scan::InAnswer;
 use crate::proxy::server::{self, Running};
 use crate::proxy::sites::Sites;
-use crate::proxy::upstream::{self, connection_auth};
+use crate::proxy::upstream::{self, Length, connection_auth};
 use crate::unavailable::Unavailable;
 use crate::web::Decision;
 
@@ -183,7 +183,7 @@ impl ProxyHttp for Gateway {
         // application has not taken yet.
         *silent_ticks = application
             .filter(|_| session.as_http1().is_some() && !*has_body)
-            .and_then(|known| known.silent_ticks(*length));
+            .and_then(|known| known.silent_ticks());
         if let Some(connection) = connection {
             connection.watchdog().end();
         }
@@ -344,6 +344,13 @@ impl ProxyHttp for Gateway {
         {
             // The application has answered, so it no longer needs the body.
             connection.await_nothing();
+        }
+        if framing::is_final(response.status)
+            && passage.length != Length::Ordinary
+            && let Some(connection) = &passage.connection
+        {
+            // From now on it may be silent for as long as it likes.
+            connection.watchdog().end();
         }
         if let Some(known) =
             passage.virtual_host.as_ref().and_then(|virtual_host| virtual_host.application.as_ref())

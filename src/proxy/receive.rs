@@ -243,7 +243,7 @@ async fn refuse(
         && let Some(left_out) = env.log_throttle.due(Line::Refused, now)
     {
         let address = client.address();
-        tracing::info!(%address, why = %refusal, left_out, "request refused");
+        tracing::info!(%address, why = refusal.to_string(), left_out, "request refused");
     }
     match (notice, virtual_host) {
         (Some(notice), Some(virtual_host)) => virtual_host.web.notice(notice, headers).await,

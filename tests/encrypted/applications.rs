@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use rstest::rstest;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::time::Instant;
 
@@ -233,15 +234,21 @@ fn what_was_sent_once_over_a_connection_that_was_used_before_is_not_sent_again()
     assert_eq!(posted.load(Ordering::SeqCst), 1);
 }
 
-#[test]
-fn an_application_that_does_not_answer_is_not_waited_for_for_ever() {
+/// A WebSocket and a stream of events may last, once the application has answered.
+#[rstest]
+#[case::ordinary("")]
+#[case::a_tunnel("Connection: Upgrade\r\nUpgrade: websocket\r\n")]
+#[case::events("Accept: text/event-stream\r\n")]
+fn an_application_that_does_not_answer_is_not_waited_for_for_ever(#[case] lines: &str) {
     let one = application(|_, _| {
         std::thread::park();
         String::new()
     });
     let instance =
         before(|_| format!("    upstream: 'http://{one}'\nupstream_timeouts: {{ read: 1s }}"));
-    assert_eq!(ask(&instance, "/a").status, 504);
+    let mut wire = Wire::to(instance.address);
+    let answer = wire.asks(format!("GET /a HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
+    assert_eq!(answer.status, 504);
 }
 
 /// What has begun cannot be told any more that it will not be finished; it ends.
@@ -442,6 +449,10 @@ fn what_lasts_may_be_silent_for_longer_than_an_answer_takes() {
     let mut heard = [0; 3];
     talks.read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"yes");
+    // No page of ours follows in a tunnel that breaks off.
+    socket2::SockRef::from(&talks).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(talks);
+    assert_eq!(tunnel.reads_to_the_end(), "");
 }
 
 /// Nor is it waited for to take a request, and then to answer what it did not take.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::person::{code, now};
 use super::setup::{HOST, PASSWORD, Process, Setup};
-use crate::support::exact::{Bodies, Exact};
+use crate::support::exact::{Bodies, Exact, answer};
 use crate::support::window::Window;
 use crate::support::wire::Wire;
 
@@ -283,6 +283,11 @@ fn says_nonsense(process: &Process, secrets: &mut Secrets) {
 #[case::half_a_target(b"GET http: HTTP/1.1\r\nHost: {host}\r\n\r\n", 400, "target")]
 #[case::long_head(b"GET / HTTP/1.1\r\nHost: {host}\r\nA: {long}\r\n\r\n", 431, "too large")]
 #[case::long_target(b"GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n", 431, "too large")]
+#[case::a_protected_name(
+    b"GET /held HTTP/1.1\r\nHost: {host}\r\nConnection: X-Forwarded-For\r\n\r\n",
+    400,
+    "nominated by the Connection header"
+)]
 #[case::a_chunk(
     b"POST /held HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     400,
@@ -507,6 +512,24 @@ fn what_is_wrong_with_an_answer_is_in_the_log_and_in_check(
     let is_about_head =
         names.contains("line") || names.contains("control") || names.contains("https");
     assert!(!is_about_head || checked.out.contains(names), "{}", checked.out);
+}
+
+/// The gateway takes such an answer as a failure.
+#[test]
+fn check_fails_where_the_health_check_would() {
+    let application =
+        Exact::answering(Bodies::Unread, |_| answer("503 Service Unavailable", "", "ill"));
+    let setup = Setup::with("");
+    setup.moves_to(application.address);
+    let checked = setup.types(&["check", "--connect"]);
+    assert!(checked.code == Some(0) && checked.out.contains("answers 503"), "{checked:?}");
+    let yaml = std::fs::read_to_string(setup.file()).unwrap();
+    let checking = yaml.replace("    upstream: ", "    health: { path: /health }\n    upstream: ");
+    assert_ne!(checking, yaml);
+    std::fs::write(setup.file(), checking).unwrap();
+    let checked = setup.types(&["check", "--connect"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.out.contains("the health check fails: it answers 503"), "{checked:?}");
 }
 
 #[test]

@@ -131,8 +131,8 @@ impl Application {
     }
 
     /// How many ticks it may be silent, for a request that the watchdog can end.
-    pub(in crate::proxy) fn silent_ticks(&self, length: Length) -> Option<u64> {
-        self.silent_ticks.filter(|_| length == Length::Ordinary)
+    pub(in crate::proxy) fn silent_ticks(&self) -> Option<u64> {
+        self.silent_ticks
     }
 
     /// Whether the endpoint that was tried last may have this certificate (its SHA-256). Always

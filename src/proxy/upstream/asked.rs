@@ -19,7 +19,8 @@ pub struct Asked {
 }
 
 /// Connects to every upstream of `config`, as the gateway would, and requests its health path, or
-/// `/`. An answer of any status counts as an answer.
+/// `/`. Where a health path is set, the gateway takes a status from 400 on as a failure; else an
+/// answer of any status counts as an answer.
 pub async fn ask_all(config: &crate::config::Config) -> Vec<Asked> {
     let mut all = Vec::new();
     for app in &config.apps {
@@ -49,5 +50,11 @@ async fn ask_one(
         let found = endpoint.look_up(&authority).await;
         found.map_err(|error| format!("cannot resolve its name: {error}"))?;
     }
-    health::ask_once(&endpoint, app.reach.health.as_ref(), app.reach.host.as_ref()).await
+    let health = app.reach.health.as_ref();
+    match health::ask_once(&endpoint, health, app.reach.host.as_ref()).await? {
+        status if health.is_some() && status >= 400 => {
+            Err(format!("the health check fails: it answers {status}"))
+        }
+        status => Ok(status),
+    }
 }

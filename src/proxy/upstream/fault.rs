@@ -29,7 +29,8 @@ pub(in crate::proxy) fn reason(
             seconds(timeouts.connect)
         ),
         ErrorType::ReadTimedout => format!(
-            "timeout: the application sent nothing for upstream_timeouts.read ({})",
+            "timeout: the application sent no response head, or nothing more of its response, for \
+             upstream_timeouts.read ({})",
             seconds(timeouts.read)
         ),
         ErrorType::WriteTimedout => format!(
@@ -71,6 +72,14 @@ fn chain(error: &Error) -> impl Iterator<Item = &Error> {
         // Pingora boxes its own errors once more when it adds to them.
         let boxed = || cause.downcast_ref::<Box<Error>>().map(|inner| &**inner);
         cause.downcast_ref::<Error>().or_else(boxed)
+    })
+}
+
+/// What Pingora says of this error in fixed words, which repeat nothing that was sent.
+pub(in crate::proxy) fn fixed_words(error: &Error) -> Option<&'static str> {
+    chain(error).find_map(|error| match error.context {
+        Some(ImmutStr::Static(words)) => Some(words),
+        _ => None,
     })
 }
 
@@ -217,12 +226,8 @@ fn unreadable(kind: &ErrorType, error: &Error) -> String {
             .iter()
             .any(|known| text.starts_with(known))
     };
-    let told = contexts().find_map(|context| match context {
-        ImmutStr::Static(words) => Some(*words),
-        ImmutStr::Owned(_) => None,
-    });
     let known = || contexts().map(ImmutStr::as_str).find(is_about);
-    match (kind, told.or_else(known)) {
+    match (kind, fixed_words(error).or_else(known)) {
         (ErrorType::Custom("InvalidChunk"), _) => ": a chunk of its body is not valid".to_owned(),
         // Ours.
         (ErrorType::Custom(words), _) => format!(": {words}"),

@@ -14,5 +14,5 @@ mod tunnel;
 
 pub(super) use self::application::{Application, Tried};
 pub use self::asked::{Asked, ask_all};
-pub(super) use self::fault::{LINES, fault_of_field, reason, shortage};
+pub(super) use self::fault::{LINES, fault_of_field, fixed_words, reason, shortage};
 pub(super) use self::length::{Length, is_endless};
