@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::config::Origin;
 use crate::config::problem::{listed, meant};
@@ -137,7 +137,7 @@ impl Judge<'_> {
             .parse::<IpNet>()
             .ok()
             .or_else(|| written.parse::<IpAddr>().ok().map(IpNet::from));
-        let Some(network) = network else {
+        let Some(network) = network.map(unmapped) else {
             let what = format!("`{written}` is not a network");
             self.refuse(
                 at,
@@ -166,5 +166,32 @@ impl Judge<'_> {
         };
         self.refuse(at, format!("no application is called `{name}`"), &cure);
         None
+    }
+}
+
+/// An IPv4 network that is written as a part of `::ffff:0:0/96`, as IPv4: visitors' addresses are read
+/// as that, too (RFC 4291 §2.5.5.2).
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let length = mapped.prefix_len().checked_sub(96);
+    let found = mapped.addr().to_ipv4_mapped().zip(length);
+    found
+        .and_then(|(address, length)| Ipv4Net::new(address, length).ok())
+        .map_or(network, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_network_is_the_one_that_visitors_are_in() {
+        let read = |written: &str| unmapped(written.parse().unwrap()).to_string();
+        assert_eq!(read("::ffff:10.0.0.0/104"), "10.0.0.0/8");
+        assert_eq!(read("::ffff:10.0.0.9/128"), "10.0.0.9/32");
+        assert_eq!(read("::ffff:0:0/96"), "0.0.0.0/0");
+        for other in ["10.0.0.0/8", "2001:db8::/32", "::/0", "::10.0.0.0/104"] {
+            assert_eq!(read(other), other.parse::<IpNet>().unwrap().to_string());
+        }
     }
 }
