@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::StatusCode;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, ORIGIN, REFERER, UPGRADE};
+use http::{Method, StatusCode};
 
 use super::app_state::AppState;
 use super::asked::Asked;
@@ -12,7 +12,7 @@ use super::decision::Decision;
 use super::pages::Notice;
 use super::refusal::is_navigation;
 use super::sign_out;
-use crate::config::App;
+use crate::config::{App, Origin};
 use crate::domain::assurance::{Permit, Verdict};
 use crate::domain::secret::TokenHash;
 use crate::domain::time::Timestamp;
@@ -88,7 +88,7 @@ impl AppState {
         }
         self.decision_log(app, &request, client, &admission, now);
         let signs_out =
-            admission.authenticated.as_ref().filter(|_| signs_out(app, &request, headers));
+            admission.authenticated.as_ref().filter(|_| self.signs_out(app, &request, asked));
         let mut has_ended = false;
         if let (Some(authenticated), Verdict::Pass(_)) = (signs_out, &admission.verdict) {
             let caller = self.caller(headers, client).map_err(unavailable)?;
@@ -175,21 +175,65 @@ impl AppState {
     }
 }
 
-/// Whether this is the application's own sign-out link, followed from within the application: a
-/// page elsewhere must not sign anybody out.
-fn signs_out(app: &App, request: &policy::Request, headers: &HeaderMap) -> bool {
-    if app.sign_out_paths.is_empty() {
-        return false;
+impl AppState {
+    /// Whether this is the application's own sign-out link or form, used from within the application:
+    /// a page elsewhere must not sign anybody out.
+    fn signs_out(&self, app: &App, request: &policy::Request, asked: &Asked<'_>) -> bool {
+        if app.sign_out_paths.is_empty() {
+            return false;
+        }
+        let is_link = |path: &[u8]| {
+            app.sign_out_paths.iter().any(|link| {
+                link.path.matches(path, policy::pattern::Case::Exact)
+                    && request.has_sent(&link.query)
+            })
+        };
+        matches!(*asked.method, Method::GET | Method::POST)
+            && !asked.headers.contains_key(UPGRADE)
+            && request.readings().any(is_link)
+            && !comes_from_elsewhere(asked.headers, self.host.origin.host())
     }
-    // Another host of the same domain counts as elsewhere.
-    let elsewhere = headers
-        .get_all("sec-fetch-site")
-        .iter()
-        .any(|site| site != "same-origin" && site != "none");
-    let is_link = |path: &[u8]| {
-        app.sign_out_paths.iter().any(|link| {
-            link.path.matches(path, policy::pattern::Case::Exact) && request.has_sent(&link.query)
-        })
-    };
-    !elsewhere && request.readings().any(is_link)
+}
+
+/// Whether the browser says that a page of another host has made this request. Without `Sec-Fetch-Site`,
+/// which browsers send over TLS only, `Origin` and `Referer` tell (OWASP, "Cross-Site Request Forgery
+/// Prevention": verifying origin).
+fn comes_from_elsewhere(headers: &HeaderMap, own: &str) -> bool {
+    let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
+    if sites.peek().is_some() {
+        // Another host of the same domain counts as elsewhere.
+        return sites.any(|site| site != "same-origin" && site != "none");
+    }
+    let said = [ORIGIN, REFERER].into_iter().filter_map(|name| headers.get(name));
+    said.map(|said| said.to_str().ok().and_then(Origin::of_url))
+        .any(|said| said.is_none_or(|(origin, _)| origin.host() != own))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::own_link(&[("sec-fetch-site", "same-origin")], false)]
+    #[case::typed(&[("sec-fetch-site", "none")], false)]
+    #[case::own_link_of_old(&[("referer", "http://crm.example.com/orders")], false)]
+    #[case::own_form_of_old(&[("origin", "http://crm.example.com:8080")], false)]
+    #[case::says_nothing(&[], false)]
+    #[case::sibling(&[("sec-fetch-site", "same-site")], true)]
+    #[case::other(&[("sec-fetch-site", "cross-site"), ("referer", "http://crm.example.com/")], true)]
+    #[case::other_form_of_old(&[("origin", "http://evil.test")], true)]
+    #[case::other_link_of_old(&[("referer", "http://evil.test/http://crm.example.com/")], true)]
+    #[case::hidden(&[("origin", "null")], true)]
+    fn a_page_elsewhere_signs_nobody_out(
+        #[case] said: &[(&'static str, &'static str)],
+        #[case] is_elsewhere: bool,
+    ) {
+        let said = said
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        assert_eq!(comes_from_elsewhere(&said.collect(), "crm.example.com"), is_elsewhere);
+    }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use http::header::{
-    ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, REFERER, RETRY_AFTER, UPGRADE,
     WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
@@ -71,6 +71,7 @@ fn is_a_scripts(headers: &HeaderMap) -> bool {
     let by = headers.get("x-requested-with").map(HeaderValue::as_bytes);
     by.is_some_and(|by| !by.is_empty() && !by.contains(&b'.'))
         || accepts(headers, "turbo-stream")
+        || headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
         || OF_SCRIPTS.iter().any(|name| headers.contains_key(*name))
 }
 
@@ -244,7 +245,7 @@ impl AppState {
     ) -> Response {
         let headers = asked.headers;
         if grpc::is_spoken(headers) {
-            return grpc::refusal(StatusCode::UNAUTHORIZED, message_of(owed, requirement));
+            return grpc::refusal(StatusCode::UNAUTHORIZED, message_of(owed, requirement), headers);
         }
         if !shows_a_page(headers) {
             return self.unauthorised_script(owed, requirement);
@@ -284,7 +285,7 @@ impl AppState {
             let reference = reference(&notice);
             headers::nameless_page(status, &NamelessPage { notice, reference })
         } else if grpc::is_spoken(request) {
-            grpc::refusal(status, said(&notice).1)
+            grpc::refusal(status, said(&notice).1, request)
         } else {
             headers::json(status, &notice_json(&notice))
         }
@@ -316,7 +317,7 @@ impl AppState {
                 headers::page(status, &page, origin)
             }
         } else if grpc::is_spoken(request) {
-            return grpc::refusal(status, said(&notice).1);
+            return grpc::refusal(status, said(&notice).1, request);
         } else {
             headers::json(status, &notice_json(&notice))
         };
@@ -648,6 +649,7 @@ mod tests {
     #[case::update_panel(&[("accept", "text/html,application/xhtml+xml"), ("x-microsoftajax", "Delta=true")], false)]
     #[case::says_nothing_of_itself(&[("accept", "text/html,application/xhtml+xml"), ("x-requested-with", "")], true)]
     #[case::turbo_stream(&[("accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml")], false)]
+    #[case::websocket(&[("accept", "text/html,application/xhtml+xml"), ("upgrade", "WebSocket")], false)]
     #[case::axios(&[("accept", "application/json, text/plain, */*")], false)]
     #[case::plain_fetch(&[("accept", "text/html")], false)]
     #[case::curl(&[("accept", "*/*")], false)]
