@@ -145,9 +145,11 @@ impl Kind {
                 "check the disk of the state folder; writing is tried again every few seconds"
             }
             Self::Damage => "stop doorward and restore the store from a backup",
-            Self::Record => "check that the keys file belongs to this store, and the version too",
+            Self::Record => {
+                "check that the keys file belongs to this store, and that no newer version wrote it"
+            }
             Self::Clock => {
-                "set the clock; if an earlier time was wrong, restart once with --accept-clock"
+                "set the clock; if it is right now and was ahead before, restart once with --accept-clock"
             }
             Self::Hashing => "check the memory of the machine, then restart doorward",
             Self::Panic => "this is a bug: report it with the log lines around this one",

@@ -66,7 +66,7 @@ impl EventLog {
             Whom::User(_) | Whom::Strangers(_) | Whom::Key(..) => 0,
             Whom::Nobody(_) | Whom::Provider(_) => {
                 match self.throttle.due(Line::UnknownName, event.at) {
-                    Some(left_out) => left_out,
+                    Some(left_out) => left_out.unwrap_or_default(),
                     None => return,
                 }
             }

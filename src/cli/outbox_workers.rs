@@ -63,11 +63,13 @@ impl OutboxWorkers {
         let texts = async { while self.texts.join_next().await.is_some() {} };
         let (all, texts) = tokio::join!(timeout(UNDER_WAY, all), timeout(sms::WITHIN, texts));
         if all.is_err() {
-            tracing::warn!("shutdown timeout: a message is sent again in ten minutes");
+            tracing::warn!(
+                "shutdown timeout: an e-mail may be sent twice: it is tried again in ten minutes"
+            );
         }
         if texts.is_err() {
             tracing::warn!(
-                "shutdown timeout: a text message may not have been sent, and is not again"
+                "shutdown timeout: a text message may not have been sent, and is not sent again"
             );
         }
     }
@@ -162,7 +164,7 @@ fn server(env: &Env) -> Option<Smtp> {
     Smtp::of(&env.config).unwrap_or_else(|error| {
         let away = Unavailable::new(unavailable::Kind::Mail, "its configuration does not work")
             .because(error);
-        env.report(&away, "messages stay in the outbox");
+        env.report(&away, "e-mails stay in the outbox");
         None
     })
 }

@@ -350,9 +350,9 @@ impl What {
     /// This event in words, for log lines.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::UserAdded => "user added by an operator",
-            Self::LinkMade => "password link created by an operator",
-            Self::Unlocked => "user unlocked by an operator",
+            Self::UserAdded => "user added by an administrator",
+            Self::LinkMade => "password link created by an administrator",
+            Self::Unlocked => "user unlocked by an administrator",
             Self::PasswordSet => "password set with a link",
             Self::PasswordRefused => "wrong password",
             Self::SignedIn => "signed in",
@@ -369,16 +369,16 @@ impl What {
             Self::DeviceTrusted => "device trusted",
             Self::DeviceUsed => "trusted device used instead of the second factor",
             Self::DeviceCopied => "trusted device revoked: two browsers used it",
-            Self::WaitBegan => "locked for a while after many failures in a row",
+            Self::WaitBegan => "sign-in must wait after five or more failures in a row",
             Self::Locked => {
                 "codes refused after many wrong ones: recovery codes and security keys still work, \
                  and so do known browsers"
             }
-            Self::UserDisabled => "user disabled by an operator",
-            Self::UserEnabled => "user enabled by an operator",
-            Self::TwoFactorReset => "two-factor reset by an operator",
-            Self::UserChanged => "user changed by an operator",
-            Self::UserRemoved => "user removed by an operator",
+            Self::UserDisabled => "user disabled by an administrator",
+            Self::UserEnabled => "user enabled by an administrator",
+            Self::TwoFactorReset => "two-factor turned off by an administrator",
+            Self::UserChanged => "user changed by an administrator",
+            Self::UserRemoved => "user removed by an administrator",
             Self::TwoFactorOff => "two-factor turned off",
             Self::RecoveryCodesViewed => "recovery codes viewed",
             Self::DeviceRevoked => "trusted device revoked",
@@ -395,15 +395,15 @@ impl What {
             Self::CodeMailed => "code mailed",
             Self::MailedCodeShown => "mailed code accepted",
             Self::CodesGuessed => "three or more wrong codes after the right password",
-            Self::KeyRotated => "key rotated by an operator: a new one is used",
+            Self::KeyRotated => "key rotated by an administrator: a new one is used",
             Self::SignedInByPasskey => "signed in with a passkey",
             Self::ConfirmedByPasskey => "confirmed with a passkey",
             Self::KeyTrusted => {
-                "security key trusted by an operator: it counts as phishing-resistant from now on"
+                "security key trusted by an administrator: it counts as phishing-resistant from now on"
             }
             Self::CodeTexted => "code sent as a text message",
             Self::KeyDoubted => "security key refused from now on: its signature counter went back",
-            Self::KeyKept => "security key accepted again: its user keeps it",
+            Self::KeyKept => "security key accepted again: its user allowed it",
             Self::UserBrought => "user added by an identity provider",
             Self::ProviderConnected => "account of an identity provider connected",
             Self::ProviderDisconnected => "account of an identity provider disconnected",

@@ -141,8 +141,8 @@ impl Env {
             }
         };
         verified.map_err(|why| {
-            let user = user.id();
-            tracing::info!(%user, "answer of a security key refused: {why}");
+            let (name, user) = (user.name().as_str(), user.id());
+            tracing::info!(name, %user, "answer of a security key refused: {why}");
             if why == Forged::OTHER_MODEL { Rejection::OtherModel } else { Rejection::Wrong }
         })
     }

@@ -45,28 +45,30 @@ pub async fn deliver(env: &Env, post: &dyn Post) -> Result<Came, Unavailable> {
 async fn send(env: &Env, post: &dyn Post, claimed: Waiting) -> Result<Came, Unavailable> {
     let (message, id) = (&claimed.posted.message, &claimed.posted.id);
     let (user, kind, tries) = (message.user, message.kind(), claimed.posted.tries);
+    let name = env.name_of(user).await;
     if message.stale() <= env.now()? {
-        tracing::error!(%user, kind, tries, "message expired before it could be delivered");
+        tracing::error!(name, %user, kind, tries, "e-mail given up before it could be sent");
         return give_up(env, &claimed, "given-up").await;
     }
     let Err(unsent) = post.send(message, id).await else {
         env.store.forget_message(&claimed).await?;
-        tracing::info!(%user, kind, tries, "message sent");
+        tracing::info!(name, %user, kind, tries, "e-mail sent");
         env.metrics.mailed("sent");
         return Ok(Came::Sent);
     };
     let came = match unsent.outlook {
         Outlook::Never => {
-            tracing::warn!(%user, kind, tries, %unsent, "message rejected permanently");
+            tracing::warn!(name, %user, kind, tries, %unsent, "e-mail rejected permanently");
             return give_up(env, &claimed, "refused").await;
         }
         Outlook::Later => {
-            tracing::warn!(%user, kind, tries, %unsent, "message not delivered, retrying later");
+            tracing::warn!(name, %user, kind, tries, %unsent, "e-mail not delivered, retrying later");
             Came::PutOff
         }
         Outlook::Away => {
-            let away = Unavailable::new(Kind::Mail, "the mail server is away").because(unsent);
-            env.report(&away, "message not delivered, retrying later");
+            let away =
+                Unavailable::new(Kind::Mail, "the mail server does not answer").because(unsent);
+            env.report(&away, "e-mail not delivered, retrying later");
             Came::Away
         }
     };

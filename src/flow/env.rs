@@ -13,7 +13,7 @@ use crate::domain::request_id::RequestId;
 use crate::domain::rng::SharedRng;
 use crate::domain::set_up::SetUpProof;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Origin, User};
+use crate::domain::user::{Origin, User, UserId};
 use crate::identity::{
     Begin, Client, Full, Hashing, Place, Providers, SecurityKeys, SignInLimit, Sources, Try,
 };
@@ -25,7 +25,7 @@ use crate::unavailable::Unavailable;
 use super::caller::Caller;
 pub use super::clock::Clock;
 use super::decision_log::DecisionLog;
-pub use super::log_throttle::{Line, LogThrottle};
+pub use super::log_throttle::{LeftOut, Line, LogThrottle};
 use super::request_id::RequestIds;
 
 /// Everything that outlives a request. A reload makes a new one that shares all but the
@@ -69,6 +69,12 @@ pub struct Env {
 }
 
 impl Env {
+    /// The name of a user, for log lines; `None` if the user is gone, or cannot be read.
+    pub(super) async fn name_of(&self, user: UserId) -> Option<String> {
+        let found = self.store.user(user).await.ok()??;
+        Some(found.user.name().as_str().to_owned())
+    }
+
     /// The current time.
     ///
     /// # Errors

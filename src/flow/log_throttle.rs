@@ -42,6 +42,9 @@ pub enum Line {
     Text,
 }
 
+/// How many lines of a kind were suppressed since the last one; `None`: none were.
+pub type LeftOut = Option<u64>;
+
 /// Writes at most one line of a kind each second and counts the others.
 #[derive(Debug, Default)]
 pub struct LogThrottle {
@@ -76,7 +79,7 @@ impl LogThrottle {
 
     /// Whether to write a line of this kind now; if so, how many were suppressed since the last
     /// one.
-    pub fn due(&self, line: Line, now: Timestamp) -> Option<u64> {
+    pub fn due(&self, line: Line, now: Timestamp) -> Option<LeftOut> {
         let tally = match line {
             Line::WrongHost => &self.wrong_host,
             Line::Form => &self.form,
@@ -98,7 +101,7 @@ impl LogThrottle {
         let next = now.plus(Self::EVERY).millis();
         let is_due = |was: u64| (was <= now.millis()).then_some(next);
         if tally.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok() {
-            Some(tally.left_out.swap(0, Ordering::Relaxed))
+            Some(Some(tally.left_out.swap(0, Ordering::Relaxed)).filter(|count| *count > 0))
         } else {
             tally.left_out.fetch_add(1, Ordering::Relaxed);
             None
@@ -114,11 +117,11 @@ mod tests {
     fn one_line_of_a_kind_is_written_in_a_second_and_says_how_many_were_not() {
         let lines = LogThrottle::default();
         let at = Timestamp::from_millis;
-        assert_eq!(lines.due(Line::Form, at(5_000)), Some(0));
+        assert_eq!(lines.due(Line::Form, at(5_000)), Some(None));
         assert_eq!(lines.due(Line::Form, at(5_000)), None);
         assert_eq!(lines.due(Line::Form, at(5_999)), None);
-        assert_eq!(lines.due(Line::Limit, at(5_999)), Some(0), "kinds do not hide each other");
-        assert_eq!(lines.due(Line::Form, at(6_000)), Some(2));
-        assert_eq!(lines.due(Line::Form, at(7_000)), Some(0));
+        assert_eq!(lines.due(Line::Limit, at(5_999)), Some(None), "kinds do not hide each other");
+        assert_eq!(lines.due(Line::Form, at(6_000)), Some(Some(2)));
+        assert_eq!(lines.due(Line::Form, at(7_000)), Some(None));
     }
 }

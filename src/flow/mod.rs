@@ -54,5 +54,5 @@ pub use acting::Acting;
 pub use admit::{Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate};
 pub use answer::Submitted;
 pub use caller::{Caller, Carried, ClientAddress, DeviceCookie, Given, KnownCookie, Next};
-pub use env::{Clock, Env, Line, LogThrottle};
+pub use env::{Clock, Env, LeftOut, Line, LogThrottle};
 pub use foresee::{Foreseen, foresee};

@@ -107,8 +107,8 @@ fn shows(
         tx.tell(caller.event(user, What::SecondFactorRefused));
     }
     if let Some(left_out) = env.log_throttle.due(Line::Passkey, caller.now) {
-        let address = caller.address;
-        tracing::info!(%user, %address, left_out, "sign-in by a passkey refused: {refused}");
+        let (name, address) = (tx.user.name().as_str(), caller.address);
+        tracing::info!(name, %user, %address, left_out, "sign-in by a passkey refused: {refused}");
     }
     None
 }

@@ -44,7 +44,7 @@ pub(super) async fn take_over(
                 provider,
                 subject,
                 left_out,
-                "the new address of a user is somebody else's here; the old one stays"
+                "the new e-mail address belongs to another user; the old one stays"
             );
         }
     }

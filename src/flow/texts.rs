@@ -107,7 +107,8 @@ pub async fn send(
         let due = env.log_throttle.due(Line::Text, now).filter(|_| *why != Withheld::Lately);
         if let Some(left_out) = due {
             let limit = why.word();
-            tracing::warn!(%user, limit, left_out, "text message withheld: a limit is reached");
+            let name = env.name_of(user).await;
+            tracing::warn!(name, %user, limit, left_out, "text message withheld: a limit is reached");
         }
     }
     Ok(sent)
@@ -215,7 +216,7 @@ pub async fn was_refused(acting: Acting<'_>) -> Result<bool, Unavailable> {
 async fn note_fate(env: &Env, user: UserId, number: &Number, fate: Fate) {
     let _turn = env.texts.turn.lock().await;
     if let Err(error) = env.store.update_ledger(|ledger| ledger.note(user, number, fate)).await {
-        env.report(&error, "the ledger of texts does not learn what became of a code");
+        env.report(&error, "cannot record what became of a code in the limits of text messages");
     }
 }
 
@@ -243,7 +244,8 @@ pub async fn hand_over(env: &Env, provider: &Provider) -> Result<Came, Unavailab
         if text.stale() <= now || sms.accepted.judge(&text.to).is_err() {
             if env.store.take_text(&waiting).await? {
                 let (user, kind) = (text.user, text.kind());
-                tracing::error!(%user, kind, "text message given up before it could be sent");
+                let name = env.name_of(user).await;
+                tracing::error!(name, %user, kind, "text message given up before it could be sent");
                 env.metrics.texted("given-up", letters(&text.to));
                 return Ok(Came::Dropped);
             }
@@ -298,6 +300,7 @@ fn enter(ledger: &mut Ledger, text: &Text, limits: Limits, now: Timestamp) -> Re
 /// Hands over a text that was taken and that the breaker has admitted.
 async fn handed(env: &Env, provider: &Provider, text: &Text, now: Timestamp) -> Came {
     let (user, kind, country) = (text.user, text.kind(), letters(&text.to));
+    let name = env.name_of(user).await;
     let words = SmsWords::of(&env.config);
     let said = match &text.about {
         About::Code(code) => words.code(code),
@@ -310,12 +313,13 @@ async fn handed(env: &Env, provider: &Provider, text: &Text, now: Timestamp) -> 
             if env.texts.breaker.note(Attempt::Works, after) == Change::Closed {
                 tracing::info!("the provider of text messages works again");
             }
-            tracing::info!(%user, kind, country, ending = text.to.ending(), "text message sent");
+            let ending = text.to.ending();
+            tracing::info!(name, %user, kind, country, ending, "text message sent");
             env.metrics.texted("sent", country);
             Came::Sent
         }
         Err(refused) => {
-            tracing::warn!(%user, kind, country, %refused, "text message not sent");
+            tracing::warn!(name, %user, kind, country, %refused, "text message not sent");
             let change = env.texts.breaker.note(refused.attempt(&text.to), after);
             if text.is_code() && !matches!(refused, Refused::NoAnswer(_)) {
                 note_fate(env, user, &text.to, Fate::Refused).await;
@@ -332,7 +336,7 @@ async fn handed(env: &Env, provider: &Provider, text: &Text, now: Timestamp) -> 
 }
 
 /// What is logged when the breaker opens.
-const NONE_ARE_TRIED: &str = "no text message is tried for a minute";
+const NONE_ARE_TRIED: &str = "no text messages are sent for a minute";
 
 /// How many texts are looked at: other workers may have taken the first ones.
 const AT_ONCE: usize = 256;

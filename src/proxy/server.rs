@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::flow::{ClientAddress, Line};
+use crate::flow::{ClientAddress, LeftOut, Line};
 use crate::proxy::access::Recorder;
 use crate::proxy::downstream::certificates::Entrance;
 use crate::proxy::downstream::connection::{Connection, Cut, Phase};
@@ -282,7 +282,7 @@ where
 
     /// How many lines of this kind were left out since the last one; `None`: do not write this one
     /// either.
-    fn due(&self, line: Line) -> Option<u64> {
+    fn due(&self, line: Line) -> Option<LeftOut> {
         let sites = self.sites.load();
         let env = sites.env();
         env.log_throttle.due(line, env.now().ok()?)

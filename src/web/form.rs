@@ -62,7 +62,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Form<T> {
         let guest = Guest::from_request_parts(&mut parts, state).await?;
         let bad = |why: &str| state.misread(why, &Asked::of(&parts, guest.caller.client()));
         if !is_form(&parts.headers) {
-            let why = "a form of ours was not sent as `application/x-www-form-urlencoded`";
+            let why = "the form was not sent as `application/x-www-form-urlencoded`";
             return Err(bad(why));
         }
         let unread = "the fields of the form cannot be read";

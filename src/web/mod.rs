@@ -212,12 +212,7 @@ impl Web {
         let due = env.now().ok().and_then(|now| env.log_throttle.due(Line::Unread, now));
         if let Some(left_out) = due {
             let address = asked.client.address();
-            tracing::info!(
-                %address,
-                why,
-                left_out,
-                "request refused: malformed or ambiguous, unknown host"
-            );
+            tracing::info!(%address, why, left_out, "request refused: malformed or ambiguous");
         }
         state.remember(&reference, why, asked);
         let notice = Notice::BadRequest { reference };

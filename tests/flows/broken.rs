@@ -129,7 +129,7 @@ async fn a_mail_server_that_is_away_is_told_to_operators_and_visitors_wait_for_t
     gate.settles().await;
     let smtp = Smtp::of(&gate.env.config).unwrap().unwrap();
     assert_eq!(deliver(&gate.env, &smtp).await.unwrap(), Came::Away);
-    let lines = log.lines_about("message not delivered, retrying later: mail cannot be sent");
+    let lines = log.lines_about("e-mail not delivered, retrying later: mail cannot be sent");
     assert!(lines.len() == 1 && lines[0].contains("Connection refused"), "{lines:?}");
     assert_eq!(counted(&gate, Kind::Mail), 1);
 }

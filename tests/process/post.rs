@@ -27,7 +27,7 @@ fn a_message_goes_out_as_soon_as_it_is_written() {
     let setup = setup(&server);
     let process = setup.opens();
     somebody_is_written_to(&setup, &process);
-    process.hears("message sent");
+    process.hears("e-mail sent");
     let message = server.arrived.messages().pop().unwrap();
     assert_eq!(header(&message, "Subject"), Some("crm.localhost: your password was set"));
     assert!(!process.said().contains("ada@example.com"), "{}", process.said());
@@ -40,7 +40,7 @@ fn a_mail_server_that_does_not_answer_is_named_in_the_log_and_counted() {
     let setup = Setup::with(&mail);
     let process = setup.opens();
     somebody_is_written_to(&setup, &process);
-    let line = process.hears("message not delivered, retrying later: mail cannot be sent");
+    let line = process.hears("e-mail not delivered, retrying later: mail cannot be sent");
     for says in ["Connection refused", "doorward mail test"] {
         assert!(line.contains(says), "{line}");
     }
@@ -58,7 +58,7 @@ fn told_to_end_it_lets_the_message_under_way_arrive() {
     process.signals("TERM");
     process.hears("shutting down");
     server.held.release();
-    process.hears("message sent");
+    process.hears("e-mail sent");
     assert_eq!(process.ends().code(), Some(0), "{}", process.said());
     assert_eq!(server.arrived.messages().len(), 1);
 }

@@ -69,7 +69,7 @@ async fn the_text_has_the_site_the_code_and_the_line_for_the_browser() {
     assert_eq!(
         request.field("text").unwrap(),
         format!(
-            "{code} is your code for crm.example.com - give it to nobody.\n\n@crm.example.com #{code}"
+            "{code} is your code for crm.example.com - do not share it.\n\n@crm.example.com #{code}"
         )
     );
     assert_eq!(request.field("to").unwrap(), "+41791234567");
@@ -184,7 +184,7 @@ async fn while_the_provider_fails_nobody_waits_for_it_and_visitors_are_told() {
         assert!(browser.page.contains("A code is on its way"), "{failed}: {}", browser.page);
         assert_eq!(hands_over(&gate).await, Came::Dropped);
     }
-    let lines = log.lines_about("no text message is tried for a minute: text messages cannot be");
+    let lines = log.lines_about("no text messages are sent for a minute: text messages cannot be");
     assert!(lines.len() == 1 && lines[0].contains("doorward sms test"), "{lines:?}");
     assert!(lines[0].contains("the provider answered 503"), "{lines:?}");
     let metrics = gate.env.metrics.text();

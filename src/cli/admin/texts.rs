@@ -23,9 +23,9 @@ pub(super) async fn report(State(state): State<AppState>, _: Operator) -> Answer
     Ok(json(&countries.collect::<Vec<_>>()))
 }
 
-/// Begins the limits anew, also if what they count cannot be read.
+/// Resets the limits, also if what they count cannot be read.
 pub(super) async fn reset_limits(State(state): State<AppState>, Operator(by): Operator) -> Answer {
     state.env().store.forget::<Ledger>(&LedgerKey).await?;
-    tracing::warn!(by, "the limits of text messages begin anew: texts sent before do not count");
+    tracing::warn!(by, "the limits of text messages were reset: texts sent before do not count");
     Ok(json(&()))
 }

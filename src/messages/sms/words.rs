@@ -25,8 +25,8 @@ impl SmsWords {
         let code = code.expose_str();
         let last = format!("\n\n@{} #{code}", self.host);
         one_text(
-            format!("{code} is your code for {} - give it to nobody.{last}", self.site),
-            format!("{code} is your code - give it to nobody.{last}"),
+            format!("{code} is your code for {} - do not share it.{last}", self.site),
+            format!("{code} is your code - do not share it.{last}"),
         )
     }
 
@@ -94,7 +94,7 @@ mod tests {
     fn a_code_comes_with_the_site_and_a_line_for_the_browser() {
         assert_eq!(
             words("Example Inc.").code(&code()),
-            "012345 is your code for Example Inc. - give it to nobody.\n\n@id.example.com #012345"
+            "012345 is your code for Example Inc. - do not share it.\n\n@id.example.com #012345"
         );
     }
 

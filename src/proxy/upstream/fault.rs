@@ -21,7 +21,10 @@ pub(in crate::proxy) fn reason(
     let seconds = |span: std::time::Duration| humantime::format_duration(span);
     match kind {
         ErrorType::ConnectRefused => {
-            format!("the application refused the connection{}", cause(error))
+            let says_more =
+                system(error).is_none_or(|why| why.kind() != io::ErrorKind::ConnectionRefused);
+            let more = if says_more { cause(error) } else { String::new() };
+            format!("the application refused the connection{more}")
         }
         ErrorType::ConnectTimedout => format!(
             "timeout: the application did not accept the connection within \

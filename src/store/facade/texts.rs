@@ -138,7 +138,7 @@ impl Store {
         let read = self.read::<Ledger>(Kind::TextLedger, LedgerKey.as_ref()).await;
         read.map_err(|why| match why.kind() {
             unavailable::Kind::Record => Unavailable::record(
-                "the limits of text messages; `doorward sms reset-limits` begins them anew",
+                "the limits of text messages; `doorward sms reset-limits` resets them",
             )
             .because(why),
             _ => why,
