@@ -100,6 +100,17 @@ tests:
 }
 
 #[test]
+fn a_failed_test_names_the_demand_that_asks_for_more_than_the_rule() {
+    let config = "listen: [{ address: 127.0.0.1:1 }]\nstate: /nowhere\napps:\n  - name: crm\n    hosts: \
+                  [crm.example.com]\n    upstream: http://127.0.0.1:2\n    otherwise: sign-in\n\
+                  second_factor: { demanded_of: { groups: [staff] } }\ntests:\n  - as: { user: ada, groups: \
+                  [staff] }\n    get: https://crm.example.com/\n    expect: pass\n";
+    let config = Config::read("test.yaml", config).unwrap_or_else(|why| panic!("{why:?}"));
+    let failed = doorward::flow::trial::failed(&config, NOW);
+    assert_eq!(failed[0].rule, "otherwise and second_factor.demanded_of (group staff)");
+}
+
+#[test]
 fn every_kind_is_told_to_applications_and_counts_for_rules_that_name_it() {
     for kind in Kind::all() {
         let proofs = Proofs::default()

@@ -13,12 +13,13 @@ use super::api::{Details, Person, Whom, path};
 use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::config::{App, Config, Origin, Shown, TestVisitor};
-use crate::domain::assurance::{Kinds, Visitor};
+use crate::domain::assurance::{Kinds, Verdict, Visitor};
+use crate::domain::demand::Since;
 use crate::domain::factor::Kind;
 use crate::domain::name::{Group, Name};
 use crate::domain::time::Timestamp;
-use crate::flow::admit::{Admission, decide};
-use crate::flow::trial;
+use crate::flow::admit::{Admission, decide, demand_behind};
+use crate::flow::{self, trial};
 use crate::policy::{Asker, Depth, OtherTarget, OwnPage, Request, Role, Ruling, Sent, Unreadable};
 
 /// A request that nobody sends.
@@ -71,16 +72,20 @@ impl Question {
     }
 }
 
-/// What a running gateway, or the store, knows about the named user; `None` if neither can be
-/// asked.
-pub(super) async fn stored(question: &Question, access: Access) -> Option<Person> {
-    let name = question.user.as_ref()?.as_str().to_owned();
+/// What a running gateway, or the store, knows about the named user; `None` if none is named.
+///
+/// # Errors
+/// Why nothing is known, for the operator.
+pub(super) async fn stored(question: &Question, access: Access) -> Result<Option<Person>, String> {
+    let Some(user) = &question.user else { return Ok(None) };
+    let name = user.as_str().to_owned();
+    let state = access.state.display().to_string();
     let mut client = Client::new(access);
     if !client.may_know_somebody() {
-        return None;
+        return Err(format!("no gateway is running, and there is no store in {state}"));
     }
     let known = client.ask::<Details>(path::SHOW, &Whom { name }, &mut io::sink()).await;
-    known.ok().map(|details| details.person)
+    known.map(|details| Some(details.person)).map_err(|failure| failure.with_causes())
 }
 
 /// Prints the requirement and the verdict; `stored` is what is known about the user.
@@ -90,10 +95,12 @@ pub(super) async fn stored(question: &Question, access: Access) -> Option<Person
 pub(super) fn run(
     config: &Config,
     question: &Question,
-    stored: Option<&Person>,
+    stored: &Result<Option<Person>, String>,
     now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let unknown = stored.as_ref().err();
+    let stored = stored.as_ref().ok().and_then(Option::as_ref);
     let (app, target) = destination(config, &question.url)?;
     let (target, method) = (target.as_str(), question.method.as_str());
     let sent = Sent { target: target.as_bytes(), method, overrides: &[] };
@@ -133,9 +140,12 @@ pub(super) fn run(
     let explained = explained(config, app, &request, question, &cases, now);
     if question.json {
         let verdicts = decided.iter().map(|(name, admission)| {
-            json!({ "who": name, "verdict": admission.verdict.name(),
-                "rule": app.policy.name_of(admission.ruling.raised_by),
-                "header": admission.ruling.raised_in,
+            let Admission { verdict, ruling, evidence, .. } = admission;
+            let decided = (verdict, ruling);
+            json!({ "who": name, "verdict": verdict.name(),
+                "rule": app.policy.name_of(ruling.raised_by),
+                "demand": demand_behind(config, &Since::new(), app, decided, evidence.as_ref(), now),
+                "header": ruling.raised_in,
                 "watched": admission.watched.as_ref().map(|(verdict, _)| verdict.name()) })
         });
         let answer = json!({
@@ -155,24 +165,31 @@ pub(super) fn run(
             (Some(person), _) => writeln!(out, "{}", told(person))?,
             (None, Some(user)) => writeln!(
                 out,
-                "user {} was not found, or no gateway or store could be asked: only the groups \
-                 given with --group count",
-                user.as_str()
+                "user {} is not known{}; only the groups given with --group count",
+                user.as_str(),
+                unknown.map(|why| format!(": {why}")).unwrap_or_default()
             )?,
+            (None, None) if question.groups.is_empty() => {
+                writeln!(out, "for a user in no group; name one with --user or --group")?;
+            }
             (None, None) => {}
         }
         writeln!(out, "\n{explained}")?;
         let width = decided.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, admission) in &decided {
+            let by = |verdict: &Verdict, ruling: &Ruling| {
+                let visitor = admission.evidence.as_ref();
+                decided_by(config, app, (verdict, ruling), visitor, now)
+            };
             let verdict = admission.verdict.name();
-            let by = decided_by(app, &admission.ruling);
-            write!(out, "{name:width$} {verdict:12} by {by}")?;
+            let decided = by(&admission.verdict, &admission.ruling);
+            write!(out, "{name:width$} {verdict:12} by {decided}")?;
             match &admission.watched {
                 Some((watched, ruling)) => writeln!(
                     out,
                     "; observe mode: would be {} by {}",
                     watched.name(),
-                    decided_by(app, ruling)
+                    by(watched, ruling)
                 )?,
                 None => writeln!(out)?,
             }
@@ -199,11 +216,18 @@ fn explained(
     app.policy.explain(request, &Asker { address: Some(question.from), known })
 }
 
-/// The rule that decided and, if it decided about a target that a header names, the header.
-fn decided_by(app: &App, ruling: &Ruling) -> String {
-    let rule = app.policy.name_of(ruling.raised_by);
-    let header = ruling.raised_in.map(|header| format!(", for the target in `{header}`"));
-    rule + &header.unwrap_or_default()
+/// The rule that decided, and the demand if that asks for more. If the rule is about a target that a
+/// header names, also the header.
+fn decided_by(
+    config: &Config,
+    app: &App,
+    decided: (&Verdict, &Ruling),
+    visitor: Option<&Visitor>,
+    now: Timestamp,
+) -> String {
+    let by = flow::decided_by(config, &Since::new(), app, decided, visitor, now);
+    let header = decided.1.raised_in.map(|header| format!(", for the target in `{header}`"));
+    by + &header.unwrap_or_default()
 }
 
 /// One line about a stored user.
@@ -304,6 +328,7 @@ apps:
     rules:
       - { paths: [/pay/], require: { second_factor: { within: 5m } } }
       - { paths: [/key/], require: { second_factor: { kinds: [security-key] } } }
+      - { paths: [/open/], require: sign-in }
 ";
     const PROVIDER: &str = "
 providers:
@@ -314,20 +339,24 @@ providers:
 ";
 
     fn explains(more: &str, url: &str) -> String {
+        explains_to(&[], more, url)
+    }
+
+    fn explains_to(groups: &[&str], more: &str, url: &str) -> String {
         let config = Config::read("test.yaml", &format!("{CONFIG}{more}")).unwrap();
         let question = Question {
             url: url.to_owned(),
             method: "GET".to_owned(),
             from: IpAddr::V4(Ipv4Addr::LOCALHOST),
             user: None,
-            groups: Vec::new(),
+            groups: groups.iter().map(|group| Group::parse(group).unwrap()).collect(),
             destination: None,
             depth: None,
             json: false,
         };
         let mut out = Vec::new();
         let now = Timestamp::from_secs(1_000_000);
-        assert!(run(&config, &question, None, now, &mut out).is_ok());
+        assert!(run(&config, &question, &Ok(None), now, &mut out).is_ok());
         String::from_utf8(out).unwrap()
     }
 
@@ -348,6 +377,37 @@ providers:
         }
         assert!(["", "GE T", "GET/"].iter().all(|typed| method(typed).is_err()));
         assert_eq!(method("propfind"), Ok("PROPFIND".to_owned()));
+    }
+
+    #[test]
+    fn a_demand_is_named_where_it_asks_for_more_than_the_rule() {
+        let by = |groups: &[&str], demand: &str, path: &str| {
+            let more = format!("second_factor: {{ demanded_of: {{ {demand} }} }}\n");
+            let told = explains_to(groups, &more, &format!("https://crm.example.com{path}"));
+            let line = told.lines().find(|line| line.starts_with("signed in, without two-factor "));
+            line.unwrap().split_once("two-factor ").unwrap().1.trim().to_owned()
+        };
+        let open = "by rule 3 (line 11: /open/)";
+        for (demand, named) in [
+            ("everyone: true, groups: [staff]", "everyone"),
+            ("groups: [staff]", "group staff"),
+            ("users: [somebody]", "user somebody"),
+            ("apps: [crm]", "app crm"),
+        ] {
+            let expected = format!("set-up       {open} and second_factor.demanded_of ({named})");
+            assert_eq!(by(&["staff"], demand, "/open/"), expected);
+        }
+        let staff = "groups: [staff]";
+        assert_eq!(by(&[], staff, "/open/"), format!("pass         {open}"));
+        assert_eq!(by(&["staff"], staff, "/pay/"), "set-up       by rule 1 (line 9: /pay/)");
+    }
+
+    #[test]
+    fn for_whom_the_decisions_are_is_said_if_nobody_is_named() {
+        let says = "\nfor a user in no group; name one with --user or --group\n";
+        assert!(explains("", "https://crm.example.com/").contains(says));
+        let told = explains_to(&["staff"], "", "https://crm.example.com/");
+        assert!(!told.contains("in no group"), "{told}");
     }
 
     #[test]

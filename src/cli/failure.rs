@@ -27,6 +27,13 @@ impl Failure {
         }
     }
 
+    /// What went wrong and why, without what to do.
+    pub(super) fn with_causes(&self) -> String {
+        let all: Vec<&str> =
+            std::iter::once(&self.what).chain(&self.why).map(String::as_str).collect();
+        all.join(": ")
+    }
+
     /// Whether the reader of the output has gone: then there is nothing to report.
     pub(super) fn is_unread(&self) -> bool {
         self.unread

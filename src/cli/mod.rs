@@ -261,7 +261,7 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
                 None => Access { state: config.state.clone(), config: Some(file) },
             };
             let stored = waits(async { Ok(explain::stored(&question, access).await) })?;
-            explain::run(&config, &question, stored.as_ref(), os::system_time(), out)
+            explain::run(&config, &question, &stored, os::system_time(), out)
         }
         Command::Why { request_id, json } => {
             waits(policy::why(&Access::of(line.state, line.config)?.state, request_id, json, out))

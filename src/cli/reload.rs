@@ -20,7 +20,7 @@ use crate::config::{App, Config, Destination, Problem, Problems};
 use crate::domain::assurance::Evidence;
 use crate::domain::time::Timestamp;
 use crate::flow::Env;
-use crate::flow::admit::{Admission, decide};
+use crate::flow::admit::{Admission, decide, demand_behind};
 use crate::flow::rp_id::{self, Moved};
 use crate::flow::trial;
 use crate::identity::{Load, Providers, SignInLimit, webauthn};
@@ -321,7 +321,8 @@ fn changes(before: &Env, after: &Env, now: Timestamp) -> Vec<Change> {
             let app = env.config.apps.iter().find(|app| app.name == name)?;
             let evidence = judged(env, app);
             let who = evidence.as_ref().map(|visitor| trial::named(&visitor.identity));
-            Some((Decision::of(&decide(app, request, address, evidence, now)), who))
+            let admission = decide(app, request, address, evidence, now);
+            Some((Decision::of(&admission, env, app, now), who))
         };
         let (was, is) = (of(before), of(after));
         let who = was.as_ref().and_then(|(_, who)| who.clone());
@@ -396,19 +397,24 @@ struct Decision {
     asks: Asks,
     /// The rule that decided.
     by: Governor,
+    /// The demand, if that asks for more than the rule.
+    demand: Option<String>,
 }
 
 impl Decision {
-    fn of(admission: &Admission) -> Self {
-        let ruling = &admission.ruling;
+    fn of(admission: &Admission, env: &Env, app: &App, now: Timestamp) -> Self {
+        let Admission { verdict, ruling, evidence, .. } = admission;
+        let decided = (verdict, ruling);
+        let demand = demand_behind(&env.config, &env.since, app, decided, evidence.as_ref(), now);
         let mut asks = Asks::of(&ruling.requirement);
         // The order in which rules were joined means nothing.
         asks.only.sort();
-        Self { verdict: admission.verdict.name(), asks, by: ruling.raised_by }
+        Self { verdict: verdict.name(), asks, by: ruling.raised_by, demand }
     }
 
     fn shown(&self) -> String {
-        format!("{} by {}", self.verdict, self.by)
+        let demand = self.demand.as_ref().map(|demand| format!(" and {demand}"));
+        format!("{} by {}{}", self.verdict, self.by, demand.unwrap_or_default())
     }
 }
 
@@ -435,7 +441,8 @@ mod tests {
     use crate::domain::assurance::Requirement;
 
     fn decision(verdict: &'static str, requirement: &Requirement, rule: usize) -> Decision {
-        Decision { verdict, asks: Asks::of(requirement), by: Governor::Rule(rule) }
+        let (asks, by) = (Asks::of(requirement), Governor::Rule(rule));
+        Decision { verdict, asks, by, demand: None }
     }
 
     #[test]
@@ -462,5 +469,11 @@ mod tests {
             told("sign-in by rule 1 (sign-in)", "sign-in by rule 1 (second-factor)")
         );
         assert_eq!(differing(Some(&was), None), told("sign-in by rule 1", "no such application"));
+        let demand = Some("second_factor.demanded_of (everyone)".to_owned());
+        let demanded = Decision { demand, ..decision("set-up", &Requirement::sign_in(), 0) };
+        assert_eq!(
+            differing(Some(&opened), Some(&demanded)),
+            told("pass by rule 1", "set-up by rule 1 and second_factor.demanded_of (everyone)")
+        );
     }
 }

@@ -93,18 +93,48 @@ impl Demands {
         app: Option<&str>,
         since: &Since,
     ) -> Option<Timestamp> {
-        let due = |name: String| self.from(&name, made, since);
+        self.applying(identity, app).map(|name| self.from(&name, made, since)).min()
+    }
+
+    /// The broadest demand in force for a user of `app` of whom one is demanded, in the words of the
+    /// configuration: `second_factor.demanded_of (group staff)`.
+    pub fn asking(
+        &self,
+        identity: &Identity,
+        app: &str,
+        since: &Since,
+        now: Timestamp,
+    ) -> Option<String> {
+        // The demand is in force, so the user was added long enough ago.
+        let made = Timestamp::default();
+        let mut asking = self.applying(identity, Some(app));
+        let name = asking.find(|name| self.from(name, made, since) <= now)?;
+        Some(if name.starts_with(PLACE) {
+            "a rule with `demand: true`".to_owned()
+        } else {
+            format!("second_factor.demanded_of ({name})")
+        })
+    }
+
+    /// The names of the demands on this user in `app`, or, if that is `None`, everywhere; the broadest
+    /// first.
+    fn applying<'a>(
+        &'a self,
+        identity: &'a Identity,
+        app: Option<&str>,
+    ) -> impl Iterator<Item = String> + 'a {
         let everyone = self.everyone.then(|| EVERYONE.to_owned());
         let groups = self.groups.intersection(&identity.groups).map(|group| of_group(group));
         let user = self.users.get(&identity.name).map(|user| of_user(user));
         let app = app.and_then(|app| self.apps.get(app)).map(|app| of_app(app));
         let admits = |parts: &&Vec<Only>| parts.iter().all(|part| part.admits(identity));
         let places = self.places.iter().filter(admits).map(|parts| of_place(parts));
-        everyone.into_iter().chain(groups).chain(user).chain(app).chain(places).map(due).min()
+        everyone.into_iter().chain(groups).chain(user).chain(app).chain(places)
     }
 }
 
 const EVERYONE: &str = "everyone";
+const PLACE: &str = "place ";
 
 fn of_group(group: &str) -> String {
     format!("group {group}")
@@ -122,7 +152,7 @@ fn of_place(parts: &[Only]) -> String {
     let list =
         |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     let part = |only: &Only| format!("[{}/{}]", list(&only.users), list(&only.groups));
-    format!("place {}", parts.iter().map(part).collect::<Vec<_>>().concat())
+    format!("{PLACE}{}", parts.iter().map(part).collect::<Vec<_>>().concat())
 }
 
 #[cfg(test)]

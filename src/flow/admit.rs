@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::env::Env;
 use super::request_id;
-use crate::config::App;
+use crate::config::{App, Config};
 use crate::domain::assurance::{
     Evidence, First, FirstFactor, Requirement, Verdict, Visitor, judge,
 };
+use crate::domain::demand::Since;
 use crate::domain::factor::Kind;
 use crate::domain::host_session::HostSession;
 use crate::domain::secret::TokenHash;
@@ -110,6 +111,41 @@ pub fn decide(
     };
     let watched = watched.filter(|(watched, _)| watched.name() != verdict.name());
     Admission { verdict, ruling, watched, evidence, authenticated: None }
+}
+
+/// The demand by which this visitor has to set up a second factor, in the words of the configuration;
+/// `None` if the rule alone requires that, or something else is required.
+pub fn demand_behind(
+    config: &Config,
+    since: &Since,
+    app: &App,
+    (verdict, ruling): (&Verdict, &Ruling),
+    visitor: Option<&Visitor>,
+    now: Timestamp,
+) -> Option<String> {
+    let visitor = visitor.filter(|visitor| visitor.demanded)?;
+    let undemanded = Some(Visitor { demanded: false, ..visitor.clone() });
+    let by_rule = judge(&ruling.requirement, &undemanded, now);
+    if !matches!(verdict, Verdict::SetUp) || matches!(by_rule, Verdict::SetUp) {
+        return None;
+    }
+    config.demands.asking(&visitor.identity, &app.name, since, now)
+}
+
+/// What led to the verdict, for the operator: the rule, and the demand if that asks for more.
+pub fn decided_by(
+    config: &Config,
+    since: &Since,
+    app: &App,
+    (verdict, ruling): (&Verdict, &Ruling),
+    visitor: Option<&Visitor>,
+    now: Timestamp,
+) -> String {
+    let rule = app.policy.name_of(ruling.raised_by);
+    match demand_behind(config, since, app, (verdict, ruling), visitor, now) {
+        Some(demand) => format!("{rule} and {demand}"),
+        None => rule,
+    }
 }
 
 /// Decides whether `authenticated`, or an anonymous request, meets `requirement`, in `app` or, if

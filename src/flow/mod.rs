@@ -51,7 +51,9 @@ mod host_session;
 pub mod decision_log;
 
 pub use acting::Acting;
-pub use admit::{Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate};
+pub use admit::{
+    Admission, AuthenticatedRequest, Before, Still, admit, admit_still, authenticate, decided_by,
+};
 pub use answer::Submitted;
 pub use caller::{Caller, Carried, ClientAddress, DeviceCookie, Given, KnownCookie, Next};
 pub use env::{Clock, Env, LeftOut, Line, LogThrottle};

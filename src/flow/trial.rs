@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
-use super::admit::decide;
+use super::admit::{decide, decided_by};
 use crate::config::{App, Config, Expected, PolicyTest, Shown, TestVisitor};
 use crate::domain::assurance::{
     Evidence, FirstFactor, Kinds, Proof, Proofs, TrustShown, Verdict, Visitor, Worth,
@@ -26,7 +26,7 @@ pub struct Failed<'a> {
     pub expected: Expected,
     /// The actual verdict.
     pub came: Expected,
-    /// The rule that decided.
+    /// The rule that decided, and the demand if that asks for more.
     pub rule: String,
     /// Whether this is the result in observe mode.
     pub observed: bool,
@@ -50,10 +50,15 @@ fn fails<'a>(config: &Config, test: &'a PolicyTest, now: Timestamp) -> Vec<Faile
         Ok(request) => {
             let evidence = test.visitor.as_ref().map(|visitor| shown(config, app, visitor, now));
             let admission = decide(app, &request, Some(test.from), evidence, now);
-            let name = |ruling: &Ruling| app.policy.name_of(ruling.raised_by);
-            let present = (expected(&admission.verdict), name(&admission.ruling));
+            let visitor = admission.evidence.as_ref();
+            let said = |verdict: &Verdict, ruling: &Ruling| {
+                let decided = (verdict, ruling);
+                let by = decided_by(config, &Since::new(), app, decided, visitor, now);
+                (expected(verdict), by)
+            };
+            let present = said(&admission.verdict, &admission.ruling);
             let meant = admission.watched.as_ref();
-            let meant = meant.map(|(verdict, ruling)| (expected(verdict), name(ruling)));
+            let meant = meant.map(|(verdict, ruling)| said(verdict, ruling));
             (meant.unwrap_or_else(|| present.clone()), present)
         }
     };

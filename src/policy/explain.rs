@@ -398,7 +398,7 @@ fn shown(
         Some(Role::Written) => " writes",
         Some(Role::Read) => " reads",
     };
-    let case = if case == Case::Folded { " (letter case folded)" } else { "" };
+    let case = if case == Case::Folded { " (in lower case)" } else { "" };
     let network = match network {
         Network::At(_) => "",
         Network::All => " (client address unknown: as if every network matched)",
@@ -437,11 +437,19 @@ impl Asks {
     }
 }
 
+/// A span of so many seconds, as the configuration file may write it: `5m`.
+fn span(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (minutes @ 1.., 0) => format!("{minutes}m"),
+        _ => format!("{seconds}s"),
+    }
+}
+
 impl fmt::Display for Asks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.level)?;
         if let Some(within) = self.within {
-            write!(f, ", at most {within} s old")?;
+            write!(f, ", at most {} old", span(within))?;
         }
         if !self.kinds.is_empty() {
             write!(f, ", only {}", self.kinds.join(" or "))?;

@@ -153,8 +153,10 @@ impl AppState {
         self.watched.count(verdict);
         // Also somebody who has yet to show a second factor: operators want to know whom it hits.
         let user = admission.evidence.as_ref().map(|visitor| visitor.identity.name.clone());
-        let (name, verdict, rule) =
-            (&app.name, verdict.name(), app.policy.name_of(ruling.raised_by));
+        let (config, since) = (&self.env.config, &self.env.since);
+        let visitor = admission.evidence.as_ref();
+        let rule = flow::decided_by(config, since, app, (verdict, ruling), visitor, now);
+        let (name, verdict) = (&app.name, verdict.name());
         let example = request.example();
         if let Some(left_out) = self.env.log_throttle.due(Line::Watched, now) {
             let address = client.address();

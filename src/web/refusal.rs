@@ -26,7 +26,7 @@ use crate::domain::identity::Identity;
 use crate::domain::provider::Purpose;
 use crate::domain::time::Timestamp;
 use crate::flow::decision_log::Refusal;
-use crate::flow::request_id;
+use crate::flow::{self, request_id};
 use crate::policy::{self, OWN, OwnPage, Ruling};
 use crate::unavailable::Unavailable;
 
@@ -162,7 +162,9 @@ impl AppState {
                 {
                     self.env.decision_log.unauthenticated(address, at, || {
                         let reason = unauthenticated(owed, asked.headers);
-                        self.refusal(at, reason, ruling, request, asked, visitor)
+                        let refusal = self.refusal(at, reason, ruling, request, asked, visitor);
+                        let rule = self.decided_by((verdict, ruling), visitor, at);
+                        Refusal { rule: rule.or(refusal.rule), ..refusal }
                     });
                 }
                 self.ask(owed, &ruling.requirement, &here, asked)
@@ -199,6 +201,17 @@ impl AppState {
     fn name_of(&self, ruling: &Ruling) -> String {
         let named = self.host.app.as_ref().map(|app| app.policy.name_of(ruling.raised_by));
         named.unwrap_or_else(|| ruling.raised_by.to_string())
+    }
+
+    /// The rule that decided, and the demand if that asks for more.
+    fn decided_by(
+        &self,
+        decided: (&Verdict, &Ruling),
+        visitor: Option<&Visitor>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let (env, app) = (&self.env, self.host.app.as_ref()?);
+        Some(flow::decided_by(&env.config, &env.since, app, decided, visitor, now))
     }
 
     /// What is remembered of a refusal by a rule.
@@ -473,13 +486,13 @@ fn reason(ruling: &Ruling, visitor: Option<&Visitor>) -> String {
 /// Why a client that shows no pages was answered 401, for the operator.
 fn unauthenticated(owed: Owed, headers: &HeaderMap) -> String {
     let missing = match owed {
-        Owed::SignIn => "nobody is signed in",
+        Owed::SignIn => "the visitor is not signed in",
         Owed::Challenge => "the second factor was not entered",
         Owed::Confirm => "the password was not entered again",
         Owed::SetUp => "no second factor is set up",
     };
     let got = if grpc::is_spoken(headers) { "gRPC status 16" } else { "401" };
-    let missing = format!("{missing}, and the client shows no pages, so it got {got}");
+    let missing = format!("{missing}, and the client is not a browser, so it got {got}");
     let sent = headers.get(AUTHORIZATION).and_then(|sent| sent.to_str().ok());
     let scheme = sent.and_then(|sent| {
         let sent = sent.split(' ').next().unwrap_or_default();
@@ -590,7 +603,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         Notice::TooLarge => ("too-large", "the form data is too large"),
         Notice::HeadTooLarge => ("head-too-large", "the headers of the request are too large"),
         Notice::SpentLink => ("spent-link", "this link no longer works"),
-        Notice::Frozen => ("frozen", "this second factor is frozen"),
+        Notice::Frozen => ("frozen", "two-factor is frozen"),
         Notice::SpentTicket { .. } => ("spent-ticket", "sign in again in a browser"),
         Notice::DoubledCookie { .. } => ("doubled-cookie", "the session cookie was sent twice"),
         Notice::OnlyAuthenticator => ("only-authenticator", "this is your only second factor"),

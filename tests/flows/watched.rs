@@ -188,7 +188,7 @@ async fn a_client_that_shows_no_pages_is_told_401_and_an_operator_why() {
     let [refused] = &*refusals else { panic!("{refusals:?}") };
     assert_eq!(
         refused.last.reason,
-        "nobody is signed in, and the client shows no pages, so it got 401; it sent `Authorization: \
+        "the visitor is not signed in, and the client is not a browser, so it got 401; it sent `Authorization: \
          Basic`, which Doorward does not check"
     );
     assert_eq!(refused.last.path, "/orders/7");
@@ -212,7 +212,8 @@ async fn an_operator_is_told_why_of_every_kind_of_client_without_pages() {
     let mut client = gate.browser();
     let call = [("content-type", "application/grpc"), ("te", "trailers"), ("accept", "*/*")];
     client.requests(Method::POST, "/orders.Orders/List", &call, Bytes::new()).await;
-    let got = "nobody is signed in, and the client shows no pages, so it got gRPC status 16";
+    let got =
+        "the visitor is not signed in, and the client is not a browser, so it got gRPC status 16";
     assert_eq!(why(&gate, "/orders.Orders/List"), Some((got.to_owned(), None)));
 
     let mut script = gate.browser();
@@ -220,8 +221,35 @@ async fn an_operator_is_told_why_of_every_kind_of_client_without_pages() {
     let headers = [("accept", "application/json")];
     script.requests(Method::GET, "/.doorward/whoami", &headers, Bytes::new()).await;
     assert_eq!(script.status, StatusCode::UNAUTHORIZED);
-    let got = "the second factor was not entered, and the client shows no pages, so it got 401";
+    let got = "the second factor was not entered, and the client is not a browser, so it got 401";
     assert_eq!(why(&gate, "/.doorward/whoami"), Some((got.to_owned(), Some("ada".to_owned()))));
+}
+
+#[tokio::test]
+async fn an_operator_is_told_which_demand_asks_for_more_than_the_rule() {
+    let demand = "second_factor: { demanded_of: { groups: [staff] } }\n";
+    let asked = "otherwise and second_factor.demanded_of (group staff)";
+    let gate = Gate::configured(&format!("{CONFIG}{demand}"), Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut script = gate.browser();
+    script.signs_in("ada").await;
+    for (path, rule) in [("/orders", asked), ("/strict/", "rule 2")] {
+        script.requests(Method::GET, path, &[("accept", "*/*")], Bytes::new()).await;
+        assert_eq!(script.status, StatusCode::UNAUTHORIZED, "{path}");
+        let refusals = gate.env.decision_log.refusals();
+        let found = refusals.iter().find(|refused| refused.last.path == path).unwrap();
+        let told = found.last.rule.as_deref().unwrap();
+        assert!(told == rule || numbered(told) == rule && told.ends_with(')'), "{path}: {told}");
+    }
+
+    let gate = Gate::configured(&format!("{}{demand}", unenforced()), Arc::new(Memory::new()));
+    gate.knows("ada").await;
+    let mut ada = gate.browser();
+    ada.signs_in("ada").await;
+    ada.opens("/orders").await;
+    let report = gate.env.decision_log.report();
+    let (what, _) = &report[0];
+    assert_eq!((what.rule.as_str(), what.verdict), (asked, "set-up"));
 }
 
 #[tokio::test]
