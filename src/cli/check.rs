@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::api::{KeysMoved, RpId, path};
-use super::client::ask_gateway;
+use super::client::{NO_GATEWAY, ask_gateway};
 use super::failure::{Failure, unwritten};
 use super::load_config;
 use crate::config::{Config, MINIMAL, Problem, Problems};
@@ -159,21 +159,27 @@ pub(super) fn run(
             }
             let but = match count {
                 0 => String::new(),
-                1 => ", with one warning".to_owned(),
-                count => format!(", with {count} warnings"),
+                1 => " (1 warning)".to_owned(),
+                count => format!(" ({count} warnings)"),
             };
-            let but = match config.tests.len() {
-                0 => but,
-                1 => format!(", its test passes{but}"),
-                count => format!(", its {count} tests pass{but}"),
+            let tests = match config.tests.len() {
+                0 => String::new(),
+                1 => " and its test passes".to_owned(),
+                count => format!(" and its {count} tests pass"),
             };
-            writeln!(out, "{file} is valid{but}.").map_err(unwritten)?;
+            writeln!(out, "{file} is valid{tests}{but}.").map_err(unwritten)?;
             for Asked { app, upstream, status, problem } in asked.iter().flatten() {
                 match (status, problem) {
                     (Some(status), _) => writeln!(out, "{app}: {upstream} answers {status}"),
                     (None, problem) => {
                         let why = problem.as_deref().unwrap_or("it does not answer");
-                        writeln!(out, "{app}: {upstream}: {why}")
+                        // The system's own errors are about the connection.
+                        let cure = if why.contains("(os error") {
+                            "; check that the application runs, and listens there"
+                        } else {
+                            ""
+                        };
+                        writeln!(out, "{app}: {upstream}: {why}{cure}")
                     }
                 }
                 .map_err(unwritten)?;
@@ -239,10 +245,13 @@ fn say_of_keys(keys: Option<&AskedKeys>, out: &mut dyn Write) -> Result<(), Fail
             writeln!(out, "security keys: {problem}").map_err(unwritten)
         }
         Some(AskedKeys { not_asked: Some(why), .. }) => {
-            let not =
-                "Not checked: whether the RP ID fits the security keys that people have set up";
-            let first = "That does not matter before the first start.";
-            writeln!(out, "{not}: {why}. {first}").map_err(unwritten)
+            let not = "Not checked: the RP ID of existing security keys";
+            let said = if why.starts_with(NO_GATEWAY) {
+                format!("{not}, because {NO_GATEWAY}. Before the first start there are none.")
+            } else {
+                format!("{not}: {why}.")
+            };
+            writeln!(out, "{said}").map_err(unwritten)
         }
         _ => Ok(()),
     }
@@ -276,11 +285,9 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        let valid = "/etc/doorward.yaml is valid.\nNot checked: whether the RP ID fits the security keys \
-                     that people have set up: no gateway is running with the state folder ";
-        let cure =
-            "; start one with `doorward serve`. That does not matter before the first start.\n";
-        assert!(out.starts_with(valid) && out.ends_with(cure), "{out}");
+        let valid = "/etc/doorward.yaml is valid.\nNot checked: the RP ID of existing security keys, \
+                     because no gateway is running. Before the first start there are none.\n";
+        assert_eq!(out, valid);
     }
 
     #[test]
@@ -339,7 +346,7 @@ apps:
         for told in [
             "/etc/doorward.yaml:6:66: warning: apps[0].upstream: others on the network",
             "\n  6 |   - { name: crm",
-            "^^^^^\n\n/etc/doorward.yaml is valid, with one warning.\n",
+            "^^^^^\n\n/etc/doorward.yaml is valid (1 warning).\n",
         ] {
             assert!(out.contains(told), "{told}: {out}");
         }
@@ -371,6 +378,7 @@ apps:
         let failed = run(&file, true, false, &mut out).unwrap_err().to_string();
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains(&format!("crm: http://{nobody}: Connection refused")), "{out}");
+        assert!(out.contains("; check that the application runs, and listens there\n"), "{out}");
         assert_eq!(failed, "doorward: an upstream does not answer");
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn ask_gateway<A: DeserializeOwned>(
     let stream = stream.map_err(|error| {
         if nobody_is_there(&error) {
             let state = state.display();
-            return Failure::new(format!("no gateway is running with the state folder {state}"))
+            return Failure::new(format!("{NO_GATEWAY} with the state folder {state}"))
                 .cure("start one with `doorward serve`");
         }
         unreachable(state, &error)
@@ -65,6 +65,9 @@ pub(super) async fn ask_gateway<A: DeserializeOwned>(
         asked.map_err(|_| Failure::new("the gateway did not answer in time"))??;
     answered(status, &body)
 }
+
+/// What is said first if none runs.
+pub(super) const NO_GATEWAY: &str = "no gateway is running";
 
 fn answered<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A, Failure> {
     if status == StatusCode::OK {

@@ -15,7 +15,7 @@ pub struct Place {
 
 /// An error or a warning.
 ///
-/// `Display` is for the operator, without the file name: `12:5: apps[0].rules[2].require: … ; …`.
+/// `Display` is for the operator, without the file name: `12:5: apps[0].rules[2].require (rule 3): … ; …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The place; `None` if the file could not be read, or the problem concerns the whole file.
@@ -33,8 +33,15 @@ impl Problem {
     /// `12:5: key: what`, without the fix. `mark` is inserted after the place.
     fn named(&self, mark: &str) -> String {
         let place = self.place.map(|Place { line, column }| format!("{line}:{column}: "));
-        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        let rule = self.rule().map(|number| format!(" (rule {number})")).unwrap_or_default();
+        let key = if self.key.is_empty() { String::new() } else { format!("{}{rule}: ", self.key) };
         format!("{}{mark}{key}{}", place.unwrap_or_default(), on_one_line(&self.what))
+    }
+
+    /// The number of the rule that the key is in, as `explain` and the logs count them: from 1.
+    fn rule(&self) -> Option<usize> {
+        let (index, _) = self.key.split_once(".rules[")?.1.split_once(']')?;
+        index.parse::<usize>().ok()?.checked_add(1)
     }
 }
 

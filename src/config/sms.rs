@@ -145,7 +145,7 @@ pub enum NoTemplate {
     )]
     Unknown(String),
     /// A brace without its partner.
-    #[error("a brace has no partner")]
+    #[error("a `{{` without `}}`, or a `}}` without `{{`")]
     Open,
 }
 

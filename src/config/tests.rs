@@ -186,7 +186,7 @@ fn what_yaml_would_let_pass_is_refused(#[case] line: &str, #[case] says: &str) {
 #[case::range_first("sessions: { idle: 2d, at_most: 99d }", "sessions.at_most: `99d` is out of")]
 #[case::empty_but_for_a_mistake(
     "      - { paths: [/a], require: { second_facter: {} } }",
-    "second_facter: unknown key"
+    "second_facter (rule 2): unknown key"
 )]
 #[case::a_text_of_two_lines(
     "log: { format: \"json\\n\" }",
@@ -287,18 +287,21 @@ fn a_state_directory_is_looked_for_beside_the_file(
 #[case("log: { level: '${LEVEL}' }", "log.level: `${LEVEL}` is not one of")]
 #[case("access_log: { to: '${LOGS}/a.log' }", "access_log.to: `${LOGS}/a.log`")]
 #[case("second_factor: { totp: { issuer: '${NAME}' } }", "second_factor.totp.issuer: `${NAME}`")]
-#[case("      - { paths: ['/${P}/'], require: nobody }", "apps[0].rules[1].paths[0]: `/${P}/`")]
+#[case(
+    "      - { paths: ['/${P}/'], require: nobody }",
+    "apps[0].rules[1].paths[0] (rule 2): `/${P}/`"
+)]
 #[case(
     "      - { paths: [/a/], only: { groups: ['${G:-x}'] }, require: sign-in }",
-    "apps[0].rules[1].only.groups[0]: `${G:-x}`"
+    "apps[0].rules[1].only.groups[0] (rule 2): `${G:-x}`"
 )]
 #[case(
     "      - { paths: [/a/], query: { '${K}': any }, require: sign-in }",
-    "apps[0].rules[1].query.${K}: `${K}`"
+    "apps[0].rules[1].query.${K} (rule 2): `${K}`"
 )]
 #[case(
     "      - { paths: [/a/], query: { do: ['${V}'] }, require: sign-in }",
-    "apps[0].rules[1].query.do[0]: `${V}`"
+    "apps[0].rules[1].query.do[0] (rule 2): `${V}`"
 )]
 fn a_variable_is_refused_where_it_would_be_taken_literally(
     #[case] extra: &str,
@@ -459,6 +462,25 @@ fn problems_are_facts_for_machines_too() {
     assert_eq!(json["problems"][0]["line"], 14);
     assert_eq!(json["problems"][0]["column"], 1);
     assert_eq!(json["problems"][0]["key"], "wombat");
+}
+
+#[rstest]
+#[case::local("http://crm.localhost:18471", "http://id.localhost:18471")]
+#[case::with_tls("https://crm.example.com:8443", "https://id.example.com:8443")]
+#[case::without_a_port("https://crm.example.com", "https://id.example.com")]
+fn the_portal_that_is_recommended_has_the_port_of_the_other_hosts(
+    #[case] host: &str,
+    #[case] portal: &str,
+) {
+    let app = format!("{{ name: crm, hosts: ['{host}'], upstream: 'http://127.0.0.1:9' }}");
+    let text = format!("listen: [{{ address: 127.0.0.1:1 }}]\nstate: /nowhere\napps: [{app}]\n");
+    let config = Config::read("test.yaml", &text).unwrap();
+    let warnings = config.warnings().to_string();
+    assert!(warnings.contains(&format!("`portal: {portal}`")), "{warnings}");
+    let wiki = app.replace("crm", "wiki");
+    let two = text.replace(&app, &format!("{app}, {wiki}"));
+    let refused = problems(&two).to_string();
+    assert!(refused.contains(&format!("add `portal: {portal}`")), "{refused}");
 }
 
 #[test]

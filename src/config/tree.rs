@@ -100,7 +100,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Node> {
     let root = builder.root.take().filter(|root| !root.is_empty());
     if root.is_none() {
         let start = Place { line: 1, column: 1 };
-        let cure = "start with the file that `doorward check` shows for an empty one";
+        let cure = "start with a minimal configuration, such as config/minimal.yaml";
         builder.refuse(start, EMPTY, cure);
     }
     root

@@ -325,7 +325,7 @@ pub enum Malformed {
     )]
     QueryOrFragment,
     /// It contains `;`.
-    #[error("a path has no `;`: path parameters are ignored")]
+    #[error("write the path without `;`: path parameters are ignored")]
     Parameters,
     /// It contains a backslash.
     #[error("a path is written with `/`, not `\\`")]
@@ -334,10 +334,12 @@ pub enum Malformed {
     #[error("a path has no empty segment: write one `/`, not `//`")]
     EmptySegment,
     /// It contains a dot segment.
-    #[error("a path is written without `.` and `..` segments")]
+    #[error("write the path without `.` and `..` segments")]
     DotSegment,
     /// A segment ends in a dot or a space.
-    #[error("the segment `{0}` ends with a dot or a space, which some applications ignore")]
+    #[error(
+        "the segment `{0}` ends with a dot or a space, which some applications ignore: write it without"
+    )]
     TrailingDotOrSpace(String),
     /// A star is only part of a segment.
     #[error("`*` matches one whole segment and `**` any number of segments: `{0}` is neither")]
@@ -349,10 +351,10 @@ pub enum Malformed {
     #[error("write the character for `%{0:02X}`: only spaces and bytes from %80 on are escaped")]
     NeedlessEscape(u8),
     /// It contains a control character.
-    #[error("a path has no control characters")]
+    #[error("write the path without control characters")]
     Control,
     /// It is for our own pages, which no rule of an app governs.
-    #[error("`/.doorward/` is for Doorward's own pages, which have no rules")]
+    #[error("remove it: `/.doorward/` is for Doorward's own pages, which have no rules")]
     Own,
 }
 

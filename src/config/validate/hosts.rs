@@ -60,7 +60,8 @@ impl Judge<'_> {
             }
             (None, _) => {
                 let what = "missing: with more than one host, sign-in needs a host of its own";
-                self.refuse("portal", what, "add `portal: https://id.example.com`");
+                let example = hosts.first().copied().map(portal_beside).unwrap_or_default();
+                self.refuse("portal", what, &format!("add `portal: {example}`"));
                 None
             }
         }
@@ -71,14 +72,12 @@ impl Judge<'_> {
     fn recommend_portal(&mut self, host: &Origin, at: &str) {
         let what = if host.is_local() {
             "the portal shares its host with an application, whose service workers are not \
-             installed there: if it needs one, give the portal a host of its own, `portal: \
-             http://id.localhost`"
+             installed there: if it needs one, give the portal a host of its own"
         } else {
             "the portal shares its host with an application, whose scripts can reach the portal's \
-             pages and whose service workers are not installed: give the portal a host of its own, \
-             `portal: https://id.example.com`"
+             pages and whose service workers are not installed: give the portal a host of its own"
         };
-        self.warn(at, what);
+        self.warn(at, format!("{what}, `portal: {}`", portal_beside(host)));
     }
 
     /// Refuses hosts that differ only in scheme or port, because they share cookies.
@@ -166,6 +165,17 @@ impl Judge<'_> {
         };
         self.refuse(at, format!("no application is called `{name}`"), &cure);
         None
+    }
+}
+
+/// An example of a host of its own for the portal, with the port of an application's host.
+fn portal_beside(host: &Origin) -> String {
+    if host.is_local() {
+        host.to_string().replacen(host.host(), "id.localhost", 1)
+    } else if host.is_secure() {
+        host.to_string().replacen(host.host(), "id.example.com", 1)
+    } else {
+        "https://id.example.com".to_owned()
     }
 }
 

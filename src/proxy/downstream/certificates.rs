@@ -70,7 +70,12 @@ impl Certificates {
         for (pair, hosts) in own.chain(of_listeners) {
             match Shown::read(pair, hosts) {
                 Ok(one) => shown.push(Arc::new(one)),
-                Err(what) => problems.push(problem(&pair.at, what)),
+                Err(what) => {
+                    let is_missing = !pair.certificate.exists() || !pair.key.exists();
+                    let cure = "create it with `doorward cert self-signed`, or correct the path";
+                    let cure = is_missing.then(|| cure.to_owned());
+                    problems.push(Problem { cure, ..problem(&pair.at, what) });
+                }
             }
         }
         let authorities = config.listen.iter().filter_map(|listener| match &listener.way {
