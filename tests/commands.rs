@@ -248,7 +248,7 @@ async fn whoever_is_disabled_hears_of_it_nowhere_and_is_enabled_again() {
 
     let link = office.types(&["passwd", "ada"]).await;
     assert!(!link.done && link.notes.contains("doorward user enable ada"), "{link:?}");
-    assert!(office.types(&["enable", "ada"]).await.out.starts_with("ada can sign in again"));
+    assert!(office.types(&["enable", "ada"]).await.out.starts_with("ada is enabled again"));
     assert!(office.types(&["passwd", "ada"]).await.done);
 }
 

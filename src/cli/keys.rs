@@ -179,7 +179,9 @@ fn kept(ring: &KeyRing) -> String {
         Some(until) => {
             format!("What the old key signed stays valid until {until}; then the key is dropped.")
         }
-        None => format!("Nothing needs an older `{purpose}` key any more: it was dropped."),
+        None => {
+            format!("Older `{purpose}` keys were dropped: what they signed is no longer accepted.")
+        }
     }
 }
 

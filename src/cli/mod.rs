@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
 
 use crate::config::{Config, Problems};
@@ -61,8 +61,7 @@ pub struct Line {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// The state folder of the gateway, for commands that talk to it; then they need no
-    /// configuration. Other commands ignore it
+    /// The state folder of the gateway, instead of the one in the configuration
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
     #[command(subcommand)]
@@ -72,7 +71,7 @@ pub struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway, until SIGTERM or Ctrl-C
-    #[command(after_help = SERVE_EXAMPLES)]
+    #[command(after_help = SERVE_EXAMPLES, arg = unused_state())]
     Serve {
         /// The configuration file, as with `--config`
         file: Option<PathBuf>,
@@ -91,7 +90,7 @@ enum Command {
         accept_new_rp_id: bool,
     },
     /// Check a configuration, and list every problem
-    #[command(after_help = CHECK_EXAMPLES)]
+    #[command(after_help = CHECK_EXAMPLES, arg = unused_state())]
     Check {
         /// The file to check; if not given, the one that `serve` would use
         file: Option<PathBuf>,
@@ -136,16 +135,16 @@ enum Command {
         json: bool,
     },
     /// Print a JSON Schema of the configuration, for editors
-    #[command(after_help = SCHEMA_EXAMPLES)]
+    #[command(after_help = SCHEMA_EXAMPLES, arg = unused_state())]
     Schema,
     /// Create a self-signed certificate for testing
-    #[command(subcommand, after_help = cert::NOTE)]
+    #[command(subcommand, after_help = cert::NOTE, arg = unused_state())]
     Cert(cert::Command),
     /// Test sending e-mail
-    #[command(subcommand, after_help = mail::NOTE)]
+    #[command(subcommand, after_help = mail::NOTE, arg = unused_state())]
     Mail(mail::Command),
-    /// Test sending text messages, and begin their limits anew
-    #[command(subcommand, after_help = sms::NOTE)]
+    /// Test sending text messages, and reset their limits
+    #[command(subcommand, after_help = sms::NOTE, arg = unused_state())]
     Sms(sms::Command),
     /// Manage users
     #[command(subcommand, after_help = USER_NOTE)]
@@ -154,7 +153,7 @@ enum Command {
     #[command(subcommand, after_help = keys::NOTE)]
     Keys(keys::Command),
     /// Run a demo: two old applications behind a gateway, and three users
-    #[command(after_help = DEMO_NOTE)]
+    #[command(after_help = DEMO_NOTE, arg = unused_state())]
     Demo {
         /// The port to listen on, on this machine
         #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
@@ -164,18 +163,24 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Print shell completions
-    #[command(after_help = generated_docs::COMPLETIONS_EXAMPLES)]
+    #[command(after_help = generated_docs::COMPLETIONS_EXAMPLES, arg = unused_state())]
     Completions {
         /// The shell
         shell: generated_docs::Shell,
     },
     /// Print the manual page doorward(1), or write those of all commands
-    #[command(after_help = generated_docs::MAN_EXAMPLES)]
+    #[command(after_help = generated_docs::MAN_EXAMPLES, arg = unused_state())]
     Man {
         /// The folder for one page for each command; created if it does not exist
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+}
+
+/// The option `--state` of commands that do not use it: accepted, but not shown.
+fn unused_state() -> Arg {
+    let folder = clap::value_parser!(PathBuf);
+    Arg::new("state").long("state").value_name("DIR").value_parser(folder).global(true).hide(true)
 }
 
 /// The file in `--config`, or the one at the usual place.

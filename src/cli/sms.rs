@@ -1,4 +1,4 @@
-//! `doorward sms`: tests whether text messages can be sent, and begins their limits anew.
+//! `doorward sms`: tests whether text messages can be sent, and resets their limits.
 
 use std::io::Write;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Begin the limits of text messages anew: texts of the last 24 hours no longer count
+    /// Reset the limits of text messages: texts of the last 24 hours no longer count
     #[command(after_help = RESET_NOTE)]
     ResetLimits,
 }
@@ -52,9 +52,9 @@ const RESET_NOTE: &str = "\
 Examples:
   doorward sms reset-limits
 
-This helps if the log says that the limits of text messages cannot be read: until then, or for 24
-hours after the last text, none are sent. Before you use it to lift a limit, look at `doorward
-report sms`: a limit may be all that stops somebody who earns by these texts.
+Use it if the log says that the limits cannot be read: no texts are sent until you do, or for 24
+hours after the last text. Before you use it to lift a limit, look at `doorward report sms`: a
+limit may be what stops toll fraud.
 Exit codes: 0 done, 1 no gateway is running.";
 
 /// What `sms test --json` says first.
@@ -77,7 +77,7 @@ pub(super) async fn run(
         Command::Test { number, json } => (number, json),
         Command::ResetLimits => {
             let () = ask_gateway(&config.state, path::RESET_TEXT_LIMITS, &()).await?;
-            return writeln!(out, "The limits of text messages begin anew.").map_err(unwritten);
+            return writeln!(out, "The limits of text messages were reset.").map_err(unwritten);
         }
     };
     let sms = config.sms.as_ref().ok_or_else(|| {

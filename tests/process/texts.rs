@@ -62,7 +62,7 @@ fn a_text_goes_out_as_soon_as_it_is_written_and_the_log_keeps_its_secrets() {
     let report = || setup.types(&["report", "sms", "--json"]).json();
     assert_eq!(report()[0]["codes"], 1);
     let done = setup.types(&["sms", "reset-limits"]);
-    assert_eq!(done.out, "The limits of text messages begin anew.\n", "{done:?}");
+    assert_eq!(done.out, "The limits of text messages were reset.\n", "{done:?}");
     assert_eq!(report(), serde_json::json!([]));
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn rotate(
         .ok_or_else(|| Refused::misunderstood(&format!("there are no keys for `{purpose}`")))?;
     if drop_old && purpose.accepted_for().is_none() {
         return Err(Refused::misunderstood(&format!(
-            "older keys for `{purpose}` are dropped once no record needs them, and not before"
+            "older keys for `{purpose}` are dropped once no record needs them, and not before: run it without --drop-old"
         )));
     }
     let older = if drop_old { Older::End } else { Older::Accepted };

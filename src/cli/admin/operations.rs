@@ -133,7 +133,7 @@ pub(super) async fn trust_key(
         Some(Counting::Now(name)) => switch("", Some(Switched::Now(name))),
         Some(Counting::Already(name)) => switch("", Some(Switched::Already(name))),
         Some(Counting::NoSuchKey(name)) => Err(Refused::conflict(format!(
-            "{name} has not exactly one security key with the name or id `{key}`; \
+            "{name} has no security key with the name or id `{key}`, or several; \
              `doorward user show {name}` lists them"
         ))),
         None => Err(Refused::nobody(&name)),

@@ -185,7 +185,9 @@ pub(super) async fn run(
         }
         Command::Show(one) => {
             let details: Details = console.ask(path::SHOW, &one.whom()).await?;
-            console.print(one.json, &details, |out| show::print(&details, out))
+            console.print(one.json, &details, |out| {
+                show::print(&details, crate::os::system_time(), out)
+            })
         }
         Command::Set(set) => console.set(set).await,
         Command::Passwd(one) => {
@@ -379,7 +381,7 @@ fn disabled(name: &str, changed: bool) -> String {
 
 fn enabled(name: &str, changed: bool) -> String {
     if changed {
-        format!("{name} can sign in again, with the same password and factors.")
+        format!("{name} is enabled again. Password and factors are as before.")
     } else {
         format!("{name} was not disabled.")
     }

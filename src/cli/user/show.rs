@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use crate::cli::api::{Codes, Details, Factor, Failed, Happened, Person, Tally};
+use crate::cli::api::{Codes, Details, Factor, Failed, Happened, Person, Tally, written};
 use crate::domain::factor::Kind;
 use crate::domain::lockout::WrongCodes;
+use crate::domain::time::Timestamp;
 
-/// Prints all details, one line each.
-pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
+/// Prints all details as of `now`, one line each.
+pub(super) fn print(details: &Details, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let person = &details.person;
-    for (label, text) in facts(details) {
+    for (label, text) in facts(details, now) {
         writeln!(out, "{label:16}{text}")?;
     }
     for failed in &details.failures {
@@ -24,7 +25,7 @@ pub(super) fn print(details: &Details, out: &mut dyn Write) -> io::Result<()> {
     details.events.iter().try_for_each(|event| writeln!(out, "  {}", happened(event)))
 }
 
-fn facts(details: &Details) -> Vec<(&'static str, String)> {
+fn facts(details: &Details, now: Timestamp) -> Vec<(&'static str, String)> {
     let Details { person, imported_password, factors, recovery_codes, .. } = details;
     let groups: Vec<&str> = person.groups.iter().map(String::as_str).collect();
     let mut facts = vec![("name", person.name.clone())];
@@ -40,7 +41,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
         let means = if is_own { "manages this user" } else { "connected" };
         tell("provider", Some(format!("{account} ({means})")));
     }
-    tell("two-factor", Some(two_factor(details)));
+    tell("two-factor", Some(two_factor(details, now)));
     for factor in factors {
         let Factor { kind, name, added, last_used, id, notes } = factor;
         let kind = Kind::of_word(kind).map_or(kind.as_str(), |kind| kind.row().name);
@@ -72,10 +73,15 @@ fn password(person: &Person, imported: Option<&str>) -> String {
     }
 }
 
-fn two_factor(details: &Details) -> String {
+fn two_factor(details: &Details, now: Timestamp) -> String {
     let Details { person, frozen_since, awaits_a_link, second_factor_due, .. } = details;
-    let due = second_factor_due.as_ref().map(|due| format!("; must be set up by {due}"));
-    let due = due.unwrap_or_default();
+    // Times of one form, in UTC, compare as text.
+    let now = written(now);
+    let due = match second_factor_due {
+        Some(due) if *due > now => format!("; must be set up by {due}"),
+        Some(_) => "; must be set up at the next visit".to_owned(),
+        None => String::new(),
+    };
     match frozen_since {
         Some(since) => format!(
             "frozen since {since}: {0} reported that somebody else set it up; \
@@ -138,8 +144,13 @@ mod tests {
     const THEN: &str = "2026-01-02T03:04:05Z";
 
     fn told(details: &Details) -> String {
+        told_at("2026-01-02T03:04:04Z", details)
+    }
+
+    fn told_at(now: &str, details: &Details) -> String {
+        let now = now.parse::<jiff::Timestamp>().unwrap().as_second();
         let mut out = Vec::new();
-        print(details, &mut out).unwrap();
+        print(details, Timestamp::from_secs(now.unsigned_abs()), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -174,6 +185,7 @@ mod tests {
         );
         let due = Details { second_factor_due: Some(THEN.to_owned()), ..nobody_knows() };
         assert!(told(&due).contains("off; must be set up by 2026-01-02T03:04:05Z\n"));
+        assert!(told_at(THEN, &due).contains("off; must be set up at the next visit\n"));
         let person = Person { has_second_factor: true, ..nobody_yet("bob") };
         let frozen = Details { person, frozen_since: Some(THEN.to_owned()), ..nobody_knows() };
         let said = told(&frozen);
@@ -244,7 +256,7 @@ mod tests {
             events: vec![Happened {
                 at: then(),
                 what: "user-added".to_owned(),
-                in_words: "user added by an operator".to_owned(),
+                in_words: "user added by an administrator".to_owned(),
                 from: Some("192.0.2.1".to_owned()),
                 by: Some("root".to_owned()),
             }],
