@@ -219,17 +219,19 @@ fn happened(words: Words, event: &Event, not_me: Option<&Token>, about: &About) 
         ],
     };
     let if_not = match event.what {
-        _ if steps.is_empty() => "If you did not expect this, please ask for help.",
-        What::KeyDoubted => "Decide about the key on your security page:",
-        What::KeyTrusted => "If the key is not yours, act now:",
-        What::DeviceCopied => "If you did not move or copy your browser's data yourself, act now:",
-        _ => "If this was you, there is nothing to do. If it was not, act now:",
+        _ if steps.is_empty() => Some("If you did not expect this, please ask for help."),
+        What::KeyDoubted => None,
+        What::KeyTrusted => Some("If the key is not yours, act now:"),
+        What::DeviceCopied => {
+            Some("If you did not move or copy your browser's data yourself, act now:")
+        }
+        _ => Some("If this was you, there is nothing to do. If it was not, act now:"),
     };
     Words {
         subject: format!("{}: {what}", about.site),
         paragraphs: vec![sentence.to_owned()],
         facts: facts.into_iter().flatten().collect(),
-        after: vec![if_not.to_owned()],
+        after: if_not.map(str::to_owned).into_iter().collect(),
         steps,
         ..words
     }
@@ -250,7 +252,7 @@ fn news(what: What) -> (&'static str, &'static str) {
         What::TwoFactorOn => ("two-factor is on", "Two-factor is now on."),
         What::TwoFactorOff => ("two-factor is off", "Two-factor is now off."),
         What::TwoFactorReset => {
-            ("two-factor was reset", "An administrator turned two-factor off for you.")
+            ("two-factor was turned off", "An administrator turned two-factor off for you.")
         }
         What::DeviceTrusted => (
             "a device is now trusted",

@@ -128,7 +128,7 @@ fn what_is_ended_in_one_browser_is_refused_in_the_other_at_its_next_request(#[ca
     there.types("username", "ada").types("password", PASSWORD).presses("Sign in");
     reaches_the_application(&there, "/page", "pwd,trusted-device");
 
-    here.visits(SECURITY).sees("#devices").presses("Revoke");
+    here.visits(SECURITY).sees("#devices").presses("Stop trusting");
     reads(&here, "None. You need a code at every sign-in.");
     there.visits("/page").comes_to("/.doorward/challenge");
     assert_eq!(here.complaints(), [""; 0]);
@@ -202,7 +202,7 @@ fn messages_lead_to_a_new_password_a_first_factor_and_another_address(#[case] sc
     browser.visits(&link(&message(&browser, &arrived, "two-factor is on")));
     reads(&browser, "Was this somebody else?");
     browser.presses("This was not me");
-    reads(&browser, "The second factor is frozen");
+    reads(&browser, "Two-factor is frozen");
     assert_eq!(browser.complaints(), [""; 0]);
     instance.waits(Duration::from_secs(30));
     signs_in(&browser, "/page");

@@ -75,7 +75,7 @@ fn a_phone_is_set_up_asked_for_and_asked_for_again(#[case] script: bool) {
         if script { Browser::before(&instance) } else { Browser::without_script(&instance) };
     joins(&browser, &instance);
     browser.visits("/.doorward/set-up").presses("Text message");
-    reads(&browser, "Text messages are the weakest second factor");
+    reads(&browser, "Text messages are a weak second factor");
     browser.types("number", "079 123 45 67").presses("Text me a code");
     reads(&browser, "A code is on its way to +41 79 123 45 67.");
     browser.types("code", &code(&provider, 1)).presses("Turn on two-factor");

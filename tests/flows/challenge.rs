@@ -253,7 +253,7 @@ async fn a_thief_of_the_password_has_fifty_guesses_a_month_whatever_the_owner_do
     }
     assert_eq!(read, 50);
     let mut thief = at_the_challenge(&gate).await;
-    assert!(thief.page.contains("not accepted in this browser"), "{}", thief.page);
+    assert!(thief.page.contains("no longer accepted in this browser"), "{}", thief.page);
     thief.sends(&[("kind", "totp"), ("code", &ada.code(&gate))]).await;
     assert_ne!(thief.status, StatusCode::SEE_OTHER, "nor is a right one");
     gate.waits_for_the_next_code();

@@ -146,7 +146,7 @@ async fn whoever_it_was_not_freezes_the_factor_and_an_administrator_leads_on() {
     thief.opens("/orders").await;
     assert!(thief.passed.is_some(), "looking does nothing");
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "The second factor is frozen");
+    assert_eq!(owner.heading(), "Two-factor is frozen");
     thief.opens("/orders").await;
     assert_eq!(thief.passed, None, "sessions are over");
 

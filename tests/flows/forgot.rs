@@ -191,7 +191,7 @@ async fn whoever_said_that_a_factor_is_not_theirs_stays_shut_out_after_a_reset()
     let mut owner = gate.browser();
     owner.opens(&gate.link_mailed_to("ada@example.com").await).await;
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "The second factor is frozen");
+    assert_eq!(owner.heading(), "Two-factor is frozen");
 
     gate.waits(Duration::from_secs(1));
     asks(&gate, "ada").await;

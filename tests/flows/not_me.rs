@@ -39,7 +39,7 @@ async fn freezes(gate: &Gate, link: &str) {
     owner.opens(link).await;
     assert_eq!(owner.heading(), "Was this somebody else?", "{}", owner.page);
     owner.sends(&[]).await;
-    assert_eq!(owner.heading(), "The second factor is frozen");
+    assert_eq!(owner.heading(), "Two-factor is frozen");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn a_phone_counts_once_the_code_that_was_sent_to_it_was_typed() {
     let mut browser = gate.browser();
     browser.signs_in("ada").await;
     browser.opens("/.doorward/set-up?kind=sms&return_to=/page").await;
-    assert!(browser.page.contains("Text messages are the weakest second factor"));
+    assert!(browser.page.contains("Text messages are a weak second factor"));
     assert!(browser.page.contains("?kind=totp&amp;"), "the others are offered");
     assert!(browser.page.contains("Text me a code") && !browser.page.contains("name=\"code\""));
     assert!(texts(&gate).await.is_empty(), "a page that is only opened sends nothing");

@@ -44,10 +44,10 @@ pub const SMS: Row = Row {
         replaced: News {
             event: "phone-replaced",
             logged: "factors replaced with a phone number",
-            read: "You replaced your second factor with a phone number.",
+            read: "You replaced your second factors with a phone number.",
             mailed: Some((
-                "your second factor was replaced",
-                "Your second factor was replaced with a phone number.",
+                "your second factors were replaced",
+                "Your second factors were replaced with a phone number.",
             )),
         },
         removed: News {
@@ -104,10 +104,10 @@ pub const EMAIL: Row = Row {
         replaced: News {
             event: "email-codes-replaced",
             logged: "factors replaced with e-mail codes",
-            read: "You replaced your second factor with codes by e-mail.",
+            read: "You replaced your second factors with codes by e-mail.",
             mailed: Some((
-                "your second factor was replaced",
-                "Your second factor was replaced with codes by e-mail.",
+                "your second factors were replaced",
+                "Your second factors were replaced with codes by e-mail.",
             )),
         },
         removed: News {

@@ -45,7 +45,7 @@ pub const ROW: Row = Row {
             logged: "all second factors replaced with a security key",
             read: "You replaced your second factors with a security key.",
             mailed: Some((
-                "your second factor was replaced",
+                "your second factors were replaced",
                 "Your second factors were replaced with a security key.",
             )),
         },

@@ -16,7 +16,7 @@ use crate::web::pages::{self, Part, Problem, Said, SetUpWords, Step, Steps, desc
 pub static PART: Part = Part {
     kind: Kind::Email,
     heading: "Enter the code from the e-mail",
-    lead: "If no text message arrives, you get a six-digit code by e-mail.",
+    lead: "If no text message arrives, you can get a six-digit code by e-mail.",
     button: "Continue",
     instead: "Use a code by e-mail instead",
     needed: "This page needs a code from an e-mail.",
@@ -51,8 +51,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     ),
     headings: ["Turn on codes by e-mail", "Replace with codes by e-mail"],
     leads: [
-        "They stand in for a text message that does not arrive. At every sign-in, a text message is sent \
-         first.",
+        "They replace a text message that does not arrive. At every sign-in, a text message is sent first.",
         "Codes by e-mail can only be used beside text messages.",
     ],
     too_many: Said {
@@ -87,8 +86,7 @@ pub fn steps(
     problem: Option<&Problem>,
     now: Timestamp,
 ) -> Steps {
-    let before =
-        vec![Step { heading: "Know what a code by e-mail is worth", content: html(&Worth) }];
+    let before = vec![Step { heading: "Before you choose codes by e-mail", content: html(&Worth) }];
     // One that went to a former address is worth nothing.
     let waits = begun.is_waiting(now) && begun.recipient() == address;
     let address = address.map(ToString::to_string).unwrap_or_default();
@@ -155,7 +153,7 @@ pub fn problem(sent: Sent) -> Option<Problem> {
         ),
         Sent::NotYet => said(
             "A code by e-mail can be sent one minute after a text message.",
-            "Send a text message first.",
+            "Get a code by text message first.",
         ),
         Sent::TooMany => said(
             "No more codes are sent by e-mail for now.",

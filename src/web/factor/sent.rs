@@ -13,7 +13,7 @@ pub const TOO_OLD: Said = Said {
 
 /// A code is wrong, and none waits any more.
 pub const USED_UP: Said = Said {
-    sentence: "That code did not work, and the one that was sent no longer works.",
+    sentence: "That code did not work. After five wrong codes, the one that was sent no longer works.",
     advice: Some("Send another one, or use another way."),
     blames_what_was_typed: false,
 };

@@ -111,7 +111,7 @@ pub fn steps(
     problem: Option<&Problem>,
     now: Timestamp,
 ) -> Steps {
-    let before = vec![Step { heading: "Know what a text message is worth", content: html(&Worth) }];
+    let before = vec![Step { heading: "Before you choose text messages", content: html(&Worth) }];
     if !begun.is_waiting(now) {
         let shown = begun.recipient().map(Number::grouped).unwrap_or_default();
         let number = if typed.is_empty() { &shown } else { typed };

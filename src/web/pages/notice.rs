@@ -172,7 +172,7 @@ impl Notice {
             Self::NotSignedIn { stop, purpose, .. } => heading_of(*stop, *purpose),
             Self::NoPassword => "You have no password here",
             Self::AddressKeptElsewhere => "Your address is kept elsewhere",
-            Self::Frozen => "The second factor is frozen",
+            Self::Frozen => "Two-factor is frozen",
             Self::SignedOut { .. } => "You are signed out",
         }
     }
@@ -344,7 +344,7 @@ const fn heading_of(stop: Stop, purpose: Purpose) -> &'static str {
 fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
     match stop {
         Stop::Spent => format!(
-            "Signing in at {provider} took longer than ten minutes, was already used, or was \
+            "The sign-in at {provider} took longer than ten minutes, was already finished, or was \
              started in another browser. Please try again."
         ),
         Stop::Denied => match purpose {

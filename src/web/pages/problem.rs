@@ -75,15 +75,15 @@ impl Problem {
             Self::Passkey => "That did not work. Try again, or use your password.",
             Self::Password => "That did not work. Check the password and try again.",
             Self::MustChange => {
-                "Your password has expired. Change it where you got it, then sign in here."
+                "Your password has expired. Change it in the system that you got it from, then sign in here."
             }
             Self::Answer(said) => said.sentence,
             Self::Wait(_) | Self::WaitOrRecoveryCode(_) => {
                 "There were too many attempts. You can try again in"
             }
             Self::Locked => {
-                "There were too many wrong codes. Codes from an app or a text message are not \
-                 accepted in this browser at the moment."
+                "There were too many wrong codes. Codes from an app, by text message and by e-mail \
+                 are no longer accepted in this browser."
             }
             Self::Frozen => {
                 "You reported that somebody else set up two-factor here, so no code is accepted."

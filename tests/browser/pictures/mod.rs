@@ -139,7 +139,7 @@ fn every_page_of_ours() {
         browser.visits("/.doorward/challenge?kind=recovery-code&return_to=/page");
         browser.types("code", recovery_code).presses("Continue").comes_to("/.doorward/offer");
     };
-    browser.visits("/.doorward/security").presses("Revoke");
+    browser.visits("/.doorward/security").presses("Stop trusting");
     recovers(&codes[0]);
     takes("offer-replace");
     codes[1..10].iter().for_each(recovers);
