@@ -79,7 +79,7 @@ pub(super) async fn run(
                 return print(&ring, console.out);
             }
             let said = format!("`{purpose}` has one key: nothing needs an older one.");
-            let said = if ring.keys.len() == 1 { said } else { kept(&ring) };
+            let said = if ring.keys.len() == 1 { said } else { kept(purpose, &ring) };
             writeln!(console.out, "{said}").map_err(unwritten)
         }
         Command::Rotate { purpose, wait, drop_old, resume: false, json } => {
@@ -136,7 +136,7 @@ impl Console<'_> {
              See how far it is: doorward keys list"
                 .to_owned()
         } else {
-            kept(&ring)
+            kept(purpose, &ring)
         };
         writeln!(self.out, "{then}").map_err(unwritten)
     }
@@ -172,16 +172,16 @@ impl Console<'_> {
     }
 }
 
-fn kept(ring: &KeyRing) -> String {
-    let purpose = &ring.purpose;
+fn kept(purpose: Purpose, ring: &KeyRing) -> String {
     let accepted = ring.keys.iter().rev().nth(1);
     match accepted.and_then(|key| key.until.as_ref()) {
         Some(until) => {
             format!("What the old key signed stays valid until {until}; then the key is dropped.")
         }
-        None => {
+        None if purpose.signs() => {
             format!("Older `{purpose}` keys were dropped: what they signed is no longer accepted.")
         }
+        None => "Nothing needs an older key any more.".to_owned(),
     }
 }
 

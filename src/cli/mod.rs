@@ -144,7 +144,7 @@ enum Command {
     #[command(subcommand, after_help = mail::NOTE, arg = unused_state())]
     Mail(mail::Command),
     /// Test sending text messages, and reset their limits
-    #[command(subcommand, after_help = sms::NOTE, arg = unused_state())]
+    #[command(subcommand, after_help = sms::NOTE)]
     Sms(sms::Command),
     /// Manage users
     #[command(subcommand, after_help = USER_NOTE)]
@@ -295,7 +295,10 @@ fn obey(line: Line, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Fa
             waits(keys::run(command, Access::of(line.state, line.config)?, out, notes))
         }
         Command::Mail(command) => waits(mail::run(command, &loaded(line.config)?.config, out)),
-        Command::Sms(command) => waits(sms::run(command, &loaded(line.config)?.config, out)),
+        Command::Sms(command) => {
+            let access = || Access::of(line.state, line.config.clone());
+            waits(sms::run(command, access, || Ok(loaded(line.config.clone())?.config), out))
+        }
         Command::Completions { shell } => generated_docs::completions(Line::command(), shell, out),
         Command::Man { folder } => generated_docs::manual(Line::command(), folder.as_deref(), out),
     }
@@ -405,7 +408,7 @@ Examples:
 
 Nothing is sent to the application. Groups and factors of the user come from the running gateway or
 its store. The output shows every way in which the application may read the request, and every rule
-with a path that matches it.";
+with a path that matches it. Demands are shown as they are after their `grace`.";
 
 const WHY_EXAMPLES: &str = "\
 Examples:
@@ -467,8 +470,8 @@ Examples:
   doorward check new.yaml --json | jq -r '.problems[].what'
 
 Each problem shows the file, line and column, the key, what is wrong, and what to do about it.
-Exit codes: 0 valid, perhaps with warnings, 1 not valid, or an upstream or provider cannot be
-used.";
+Exit codes: 0 valid, perhaps with warnings, 1 not valid, the RP ID changed, or an upstream or
+provider cannot be used.";
 
 #[cfg(test)]
 mod tests {

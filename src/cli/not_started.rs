@@ -56,8 +56,8 @@ pub enum NotStarted {
     },
     /// The clock is far behind an earlier run: waits and one-time codes depend on it.
     #[error(
-        "the system clock is more than five minutes behind the last run; set the clock, or start \
-         once with --accept-clock"
+        "the system clock is more than five minutes behind the last run; set the clock; if it is \
+         right, start once with --accept-clock"
     )]
     ClockPutBack,
     /// The portal has moved away from the security keys that people have.

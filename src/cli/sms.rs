@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::Access;
 use super::api::{TextsOfCountry, path};
 use super::client::ask_gateway;
 use super::failure::{Failure, unwritten};
@@ -18,7 +19,7 @@ use crate::messages::sms::{Provider, Refused, SmsWords};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Send a test text message now, and show each step
-    #[command(after_help = TEST_EXAMPLES)]
+    #[command(after_help = TEST_EXAMPLES, arg = super::unused_state())]
     Test {
         /// The number
         number: String,
@@ -70,16 +71,18 @@ struct About {
 /// If texts are not configured, the number gets none, or the provider does not accept the text.
 pub(super) async fn run(
     command: Command,
-    config: &Config,
+    access: impl FnOnce() -> Result<Access, Failure>,
+    config: impl FnOnce() -> Result<Config, Failure>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (number, json) = match command {
         Command::Test { number, json } => (number, json),
         Command::ResetLimits => {
-            let () = ask_gateway(&config.state, path::RESET_TEXT_LIMITS, &()).await?;
+            let () = ask_gateway(&access()?.state, path::RESET_TEXT_LIMITS, &()).await?;
             return writeln!(out, "The limits of text messages were reset.").map_err(unwritten);
         }
     };
+    let config = &config()?;
     let sms = config.sms.as_ref().ok_or_else(|| {
         Failure::new("no provider of text messages is configured")
             .cure("add `sms: { provider, countries }`; `config/example.yaml` shows all of it")

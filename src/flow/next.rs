@@ -46,7 +46,7 @@ impl Env {
 pub enum Offer {
     /// Set up a second factor.
     SetUp,
-    /// Replace the authenticator: a recovery code was used instead of it.
+    /// Replace the second factors: a recovery code was used instead of it.
     Replace {
         /// How many recovery codes are left.
         codes_left: usize,

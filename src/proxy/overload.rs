@@ -126,7 +126,7 @@ pub(super) fn tell_busy(sites: &Sites, connection: &Connection, limit: &'static 
         && let Some(left_out) = env.log_throttle.due(Line::Busy, now)
     {
         let peer = connection.peer();
-        tracing::warn!(%peer, limit, left_out, "request refused: too many requests in progress");
+        tracing::warn!(%peer, limit, left_out, "request refused: a limit is reached");
     }
 }
 

@@ -596,9 +596,10 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
             ("application-unreadable", "the application sent an invalid answer")
         }
         Notice::Late { .. } => ("application-late", "the application did not answer in time"),
-        Notice::Unavailable => {
-            ("unavailable", "access cannot be checked at the moment, try again later")
-        }
+        Notice::Unavailable => (
+            "unavailable",
+            "the site is busy, or cannot check access at the moment: try again later",
+        ),
         Notice::WrongHost => ("wrong-host", "no site has this host name"),
         Notice::TooLarge => ("too-large", "the form data is too large"),
         Notice::HeadTooLarge => ("head-too-large", "the headers of the request are too large"),

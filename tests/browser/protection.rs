@@ -87,7 +87,7 @@ fn everything_about_the_second_factor_is_done_on_ones_own(#[case] script: bool) 
     follows(&browser, "Replace").sees("#secret");
     let phone = browser.texts("#secret span").concat();
     assert_ne!(phone, tablet);
-    browser.types("code", &code(&phone, instance.now())).presses("Replace the old one");
+    browser.types("code", &code(&phone, instance.now())).presses("Replace all");
     browser.comes_to(SECURITY);
 
     // The password is asked again before a change, once it is a quarter of an hour old.

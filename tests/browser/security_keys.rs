@@ -138,11 +138,11 @@ fn keys_are_added_named_removed_and_replaced_and_a_device_is_trusted_after_one()
     assert!(!browser.text("main").contains("Key ring"));
 
     browser.visits("/.doorward/security/replace?kind=security-key");
-    browser.sees("[data-security-key=create]").clicks("Replace the old one");
+    browser.sees("[data-security-key=create]").clicks("Replace all");
     reads(&browser, "This key is set up here already.");
     unplugs(&browser, &second);
     let third = plugs_in(&browser, &usb());
-    browser.presses("Replace the old one").comes_to(SECURITY);
+    browser.presses("Replace all").comes_to(SECURITY);
     signs_out(&browser);
     signs_in(&browser, "/strict/");
     answers(&browser);

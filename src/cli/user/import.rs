@@ -299,5 +299,5 @@ SHA-512 crypt: the passwords keep working. A hash is never stored as it is: it i
 which takes about 20 ms, and replaced by a hash of the password itself at the first sign-in.
 
 Every line is checked before anybody is added. If an import was interrupted, run it again with
-`--skip-existing`.
+`--skip-existing`; with `--links`, write to another file.
 Exit codes: 0 all users exist now, 1 the file has problems, or not all users were added.";

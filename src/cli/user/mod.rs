@@ -71,8 +71,7 @@ pub(super) enum Command {
     },
     /// Turn two-factor off for a user who lost their second factors and recovery codes
     ///
-    /// Removes every authenticator, security key, recovery code and trusted device, and ends every
-    /// session. The password stays. First make sure that the request comes from this person.
+    /// Removes every second factor, recovery code and trusted device, and ends every session. The password stays. First make sure that the request comes from this person.
     #[command(name = "reset-2fa", after_help = RESET_EXAMPLES)]
     Reset2fa(One),
     /// Disable a user: every session, link and trusted device ends at once
@@ -363,9 +362,8 @@ fn reset(name: &str, changed: bool) -> String {
     }
     format!(
         "{name} no longer has a second factor, and every session has ended.\n\
-         The password alone is now enough to sign in. To set up a new second factor, {name} \
-         needs a \
-         link,\nso that nobody else who knows the password can do it first. Create one with: \
+         {name} is no longer asked for a second factor. Where one is required, or to set one up, {name} \
+         needs a\nlink, so that nobody else who knows the password can do it first. Create one with: \
          doorward \
          user passwd {name}"
     )
@@ -445,8 +443,8 @@ const RESET_EXAMPLES: &str = "\
 Examples:
   doorward user reset-2fa ada
 
-After that, the password alone is enough to sign in. To set up a new second factor, the user needs
-a link from `doorward user passwd`. The event is recorded with your name.";
+After that, no second factor is asked for. Where one is required, or to set one up, the user needs a
+link from `doorward user passwd`. The event is recorded with your name.";
 
 const DISABLE_EXAMPLES: &str = "\
 Examples:

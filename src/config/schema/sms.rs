@@ -15,7 +15,7 @@ const LIMITS: &[Key] = &[
     key(
         "brake_after",
         Kind::Whole(0..=10_000),
-        "from how many texts in a day to a country on too few entered codes stop them; 0: never",
+        "codes in a day to one country, after which none are sent while too few of them are entered; 0: never",
     ),
 ];
 

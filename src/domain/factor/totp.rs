@@ -41,11 +41,11 @@ pub const ROW: Row = Row {
         },
         replaced: News {
             event: "authenticator-replaced",
-            logged: "authenticator replaced",
-            read: "You replaced your authenticator app.",
+            logged: "factors replaced with an authenticator app",
+            read: "You replaced your second factors with an authenticator app.",
             mailed: Some((
-                "your authenticator was replaced",
-                "Your authenticator was replaced with a new one.",
+                "your second factors were replaced",
+                "Your second factors were replaced with an authenticator app.",
             )),
         },
         removed: News {

@@ -72,7 +72,7 @@ impl Certificates {
                 Ok(one) => shown.push(Arc::new(one)),
                 Err(what) => {
                     let is_missing = !pair.certificate.exists() || !pair.key.exists();
-                    let cure = "create it with `doorward cert self-signed`, or correct the path";
+                    let cure = "correct the path, or create `doorward.pem` with `doorward cert self-signed`";
                     let cure = is_missing.then(|| cure.to_owned());
                     problems.push(Problem { cure, ..problem(&pair.at, what) });
                 }

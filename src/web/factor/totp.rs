@@ -59,11 +59,11 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         "Its codes will no longer be accepted, and your sessions in other browsers end. Your other \
          authenticators work as before.",
     ),
-    headings: ["Add another authenticator", "Replace the authenticator"],
+    headings: ["Add another authenticator", "Replace with an authenticator app"],
     leads: [
         "Codes from all of your authenticators are accepted.",
-        "The old one works until you enter a code from the new one. Then it stops working, and \
-         your sessions in other browsers end.",
+        "What you have now works until you enter a code from the new app. Then all of it stops \
+         working, and your sessions in other browsers end.",
     ],
     too_many: Said {
         sentence: "You have the maximum number of authenticators. Remove one first.",

@@ -191,7 +191,7 @@ impl NewPlace {
         match self {
             Self::Beside => "Add it",
             Self::Phone => "Use this number",
-            Self::Instead { .. } => "Replace the old one",
+            Self::Instead { .. } => "Replace all",
         }
     }
 }

@@ -219,7 +219,8 @@ impl Notice {
                  have arrived: check before you send it again."
             )],
             Self::Unavailable => said(&[
-                "Your access cannot be checked at the moment. Reload this page in a minute.",
+                "The site is busy, or cannot check your access at the moment. Reload this page in a \
+                 minute.",
             ]),
             Self::WrongHost => said(&["Check the address that you typed or the link that you \
                  followed."]),

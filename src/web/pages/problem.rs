@@ -88,7 +88,9 @@ impl Problem {
             Self::Frozen => {
                 "You reported that somebody else set up two-factor here, so no code is accepted."
             }
-            Self::LockedOut => "There were too many wrong codes. No code is accepted any more.",
+            Self::LockedOut => {
+                "There were too many wrong codes. Codes are no longer accepted in this browser."
+            }
             Self::Name => "Please enter a name of 1 to 64 characters.",
             Self::MailedCode => "That code did not work. Check it, or send another one.",
             Self::TooManyMails => {

@@ -235,7 +235,7 @@ fn every_change_to_ones_own_protection() {
     takes("new-recovery-codes");
     browser.visits("/.doorward/security/replace").sees("#secret");
     takes("replace");
-    browser.types("code", "000000").presses("Replace the old one").sees("#problem");
+    browser.types("code", "000000").presses("Replace all").sees("#problem");
     takes("replace-refused");
     browser.visits("/.doorward/security/factors/add").sees("#secret");
     takes("add");
