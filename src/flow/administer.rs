@@ -1,8 +1,9 @@
 //! What operators do to users: add, show, change, disable, enable and remove them.
 
 use super::env::Env;
+use super::factors::lost_backup;
 use crate::domain::event::{Event, What, Whom};
-use crate::domain::factor::{Factor, FactorId, Kind};
+use crate::domain::factor::{Factor, FactorId};
 use crate::domain::link::{Link, Purpose};
 use crate::domain::name::{Login, Name};
 use crate::domain::provider::Account;
@@ -287,8 +288,7 @@ pub async fn change(
     let changed = env.store.change_user(id, |user| {
         let had_backup = user.mailbox().is_some();
         let news = user.change(change).then_some(What::UserChanged);
-        let lost = (had_backup && user.mailbox().is_none()).then_some(Kind::Email);
-        let events = news.into_iter().chain(lost.map(What::FactorRemoved));
+        let events = news.into_iter().chain(lost_backup(had_backup, user));
         (user.clone(), events.map(|what| event(by, id, what, now)).collect())
     });
     Ok(match changed.await? {

@@ -3,9 +3,9 @@
 use super::acting::Acting;
 use super::caller::Caller;
 use super::env::Env;
+use super::factors::lost_backup;
 use super::host_session::in_session;
 use crate::domain::event::What;
-use crate::domain::factor::Kind;
 use crate::domain::host_session::HostSession;
 use crate::domain::link::Purpose;
 use crate::domain::message::{About, Message};
@@ -113,9 +113,7 @@ pub async fn verify_email(
             return (Verified::Dead, Vec::new());
         }
         let mut events = vec![caller.event(link.user, What::EmailChanged)];
-        if had_backup && user.mailbox().is_none() {
-            events.push(caller.event(link.user, What::FactorRemoved(Kind::Email)));
-        }
+        events.extend(lost_backup(had_backup, user).map(|lost| caller.event(link.user, lost)));
         (Verified::Now, events)
     });
     Ok(match changed.await? {

@@ -259,6 +259,11 @@ pub enum Removing {
     Over,
 }
 
+/// That codes by e-mail have ended with a change of something else, if the user had them before.
+pub(super) fn lost_backup(had_backup: bool, user: &User) -> Option<What> {
+    (had_backup && user.mailbox().is_none()).then_some(What::FactorRemoved(Kind::Email))
+}
+
 /// Removes one of several factors.
 ///
 /// # Errors
@@ -274,8 +279,8 @@ pub async fn remove(acting: Acting<'_>, id: FactorId) -> Result<Removing, Unavai
             let had_backup = tx.user.mailbox().is_some();
             let Some(kind) = tx.user.remove_factor(id) else { return Removing::Not };
             tx.tell(caller.event(user, What::FactorRemoved(kind)));
-            if had_backup && tx.user.mailbox().is_none() && kind != Kind::Email {
-                tx.tell(caller.event(user, What::FactorRemoved(Kind::Email)));
+            if let Some(lost) = lost_backup(had_backup, &tx.user).filter(|_| kind != Kind::Email) {
+                tx.tell(caller.event(user, lost));
             }
             Removing::Removed(go_on_alone(env, caller, tx, session, &fresh))
         },

@@ -1,8 +1,8 @@
 //! Taking over what a provider tells of a user for whom it answers.
 
 use super::env::{Env, Line};
+use super::factors::lost_backup;
 use crate::domain::event::{Event, What};
-use crate::domain::factor::Kind;
 use crate::domain::provider::Told;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserId;
@@ -29,8 +29,7 @@ pub(super) async fn take_over(
             let had_backup = user.mailbox().is_some();
             let is_new = user.take_told(told, people, now);
             let changed = is_new.then_some(What::EmailChanged);
-            let lost = (had_backup && user.mailbox().is_none())
-                .then_some(What::FactorRemoved(Kind::Email));
+            let lost = lost_backup(had_backup, user);
             ((), before.into_iter().chain(changed).chain(lost).map(&event).collect())
         });
         changed.await
