@@ -178,7 +178,7 @@ fn kept(purpose: Purpose, ring: &KeyRing) -> String {
         Some(until) => {
             format!("What the old key signed stays valid until {until}; then the key is dropped.")
         }
-        None if purpose.signs() => {
+        None if purpose.accepted_for().is_some() => {
             format!("Older `{purpose}` keys were dropped: what they signed is no longer accepted.")
         }
         None => "Nothing needs an older key any more.".to_owned(),

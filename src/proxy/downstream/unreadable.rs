@@ -227,17 +227,14 @@ fn authority(url: &[u8]) -> &[u8] {
 
 /// Why a line about the length of the body is not valid, if it is one (RFC 9110 §8.6, RFC 9112 §6.1).
 fn fault_of_framing(line: &[u8]) -> Option<String> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = (line[..colon].to_ascii_lowercase(), line[colon + 1..].trim_ascii());
-    match name.as_slice() {
-        b"content-length" if value.is_empty() || !value.iter().all(u8::is_ascii_digit) => {
-            Some("its Content-Length is not a number".to_owned())
-        }
-        b"transfer-encoding" if !value.eq_ignore_ascii_case(b"chunked") => {
-            Some("its Transfer-Encoding is not `chunked`".to_owned())
-        }
-        _ => None,
+    let is_number = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    if value_of(b"content-length", line).is_some_and(|value| !is_number(value)) {
+        return Some("its Content-Length is not a number".to_owned());
     }
+    let coding = value_of(b"transfer-encoding", line);
+    coding
+        .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked"))
+        .then(|| "its Transfer-Encoding is not `chunked`".to_owned())
 }
 
 fn fault_of_proxy(head: &[u8]) -> Option<&'static str> {

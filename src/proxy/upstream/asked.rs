@@ -51,10 +51,9 @@ async fn ask_one(
         found.map_err(|error| format!("cannot resolve its name: {error}"))?;
     }
     let health = app.reach.health.as_ref();
-    match health::ask_once(&endpoint, health, app.reach.host.as_ref()).await? {
-        status if health.is_some() && status >= 400 => {
-            Err(format!("the health check fails: it answers {status}"))
-        }
-        status => Ok(status),
+    let status = health::ask_once(&endpoint, health, app.reach.host.as_ref()).await?;
+    match health {
+        Some(_) => health::well(status).map_err(|why| format!("the health check fails: {why}")),
+        None => Ok(status),
     }
 }

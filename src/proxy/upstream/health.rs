@@ -64,10 +64,15 @@ async fn ask(
     host: Option<&HeaderValue>,
     http2: bool,
 ) -> Result<(), String> {
-    match answer(dial, path, host, http2).await? {
-        status if status < 400 => Ok(()),
-        status => Err(format!("it answers {status}")),
-    }
+    well(answer(dial, path, host, http2).await?).map(drop)
+}
+
+/// The status again, if it is that of a healthy application.
+///
+/// # Errors
+/// It is not, in words for the log.
+pub(super) fn well(status: u16) -> Result<u16, String> {
+    if status < 400 { Ok(status) } else { Err(format!("it answers {status}")) }
 }
 
 async fn answer(

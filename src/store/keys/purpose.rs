@@ -69,11 +69,6 @@ impl Purpose {
         Self::ALL.iter().copied().find(|purpose| purpose.word() == word)
     }
 
-    /// Whether its keys sign what visitors keep, which a key that is dropped ends.
-    pub const fn signs(self) -> bool {
-        matches!(self.until(), Until::Over(_))
-    }
-
     pub(in crate::store) const fn until(self) -> Until {
         self.row().2
     }
