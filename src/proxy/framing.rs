@@ -14,6 +14,7 @@ use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
 
 use crate::proxy::scan::InAnswer;
+use crate::web::Present;
 
 /// Whether `request` asks for a WebSocket (RFC 6455 §4.1), the only protocol that we switch to. Any
 /// other `Upgrade` is removed, which a server may do (RFC 9110 §7.8). That includes an `Upgrade`
@@ -40,19 +41,15 @@ pub(super) fn is_final(status: StatusCode) -> bool {
 }
 
 /// How many bytes follow the head of a request over HTTP/1.1; `None` if it does not tell: chunks, or
-/// another protocol.
-pub(super) fn length_of_rest(request: &RequestHeader) -> Option<u64> {
-    let headers = &request.headers;
-    if request.method == Method::CONNECT
-        || headers.contains_key(UPGRADE)
-        || headers.contains_key(TRANSFER_ENCODING)
-    {
+/// another protocol. `present`: which headers it has.
+pub(super) fn length_of_rest(request: &RequestHeader, present: Present) -> Option<u64> {
+    if request.method == Method::CONNECT || present.upgrade || present.transfer_encoding {
         return None;
     }
-    match headers.get(CONTENT_LENGTH) {
-        None => Some(0),
-        Some(length) => length.to_str().ok()?.parse().ok(),
+    if !present.content_length {
+        return Some(0);
     }
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Removes `Expect`: in HTTP/1.0 nobody waits for an interim answer (RFC 9110 §10.1.1).

@@ -107,11 +107,6 @@ impl ProxyHttp for Gateway {
         let Some(connection) = passage.connection.take() else {
             return Error::e_explain(ErrorType::InternalError, "request without a connection");
         };
-        if connection.is_head_whole()
-            && let Some(bytes) = framing::length_of_rest(session.req_header())
-        {
-            connection.expects(bytes);
-        }
         let sites = self.sites.load();
         let is_told = sites.trusts(connection.peer());
         let given = is_told.then(|| request_id::given(&session.req_header().headers)).flatten();
@@ -397,8 +392,7 @@ impl ProxyHttp for Gateway {
         // Over HTTP/1.1, Pingora reads no content of these (RFC 9112 §6.3).
         passage.has_no_content =
             over_http2 && (bodiless || session.req_header().method == http::Method::HEAD);
-        let (promise, id) = (passage.promise_of_https(), passage.id.as_ref());
-        rewrite::pass_on(response, there, is_private, promise, id)?;
+        rewrite::pass_on(response, there, is_private, passage.promise_of_https())?;
         let old = session.req_header().version == Version::HTTP_10;
         if old
             && !response.status.is_informational()

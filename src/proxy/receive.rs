@@ -50,7 +50,18 @@ pub(super) async fn receive(
         // A list of addresses is always a valid header value.
         HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     });
-    let (virtual_host, present) = match take_in(session, sites, connection) {
+    let taken = take_in(session, sites, connection);
+    if connection.is_head_whole() {
+        let head = session.req_header();
+        let present = match &taken {
+            Ok((_, present)) => *present,
+            Err(_) => Present::in_request(&head.headers),
+        };
+        if let Some(bytes) = framing::length_of_rest(head, present) {
+            connection.expects(bytes);
+        }
+    }
+    let (virtual_host, present) = match taken {
         Ok(taken) => taken,
         Err(refusal) => {
             match limits.at_address(sites, connection, false).await {

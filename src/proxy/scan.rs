@@ -12,7 +12,6 @@ pub(super) struct InAnswer {
     pub(super) targeted_cache_control: bool,
     pub(super) set_cookie: bool,
     pub(super) strict_transport_security: bool,
-    pub(super) request_id: bool,
     /// A stream of events.
     pub(super) event_stream: bool,
     pub(super) clear_site_data: bool,
@@ -40,7 +39,6 @@ impl InAnswer {
                 "cache-control" => there.cache_control = true,
                 "set-cookie" => there.set_cookie = true,
                 "strict-transport-security" => there.strict_transport_security = true,
-                "x-request-id" => there.request_id = true,
                 "content-type" => {
                     let kind = value.as_bytes().get(..EVENTS.len());
                     there.event_stream |=

@@ -41,6 +41,8 @@ use crate::proxy::sites::Sites;
 pub(in crate::proxy) struct VisitorStream {
     io: Io,
     peer: SocketAddr,
+    /// What Pingora asks for with each request.
+    digest: Arc<SocketDigest>,
     connection: Arc<Connection>,
     /// The longest request head, in bytes.
     longest_head: usize,
@@ -65,6 +67,15 @@ type Answering = Mutex<Pin<Box<dyn Future<Output = Bytes> + Send>>>;
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Io {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
 impl VisitorStream {
@@ -93,9 +104,13 @@ impl VisitorStream {
     }
 
     fn over(io: Io, peer: SocketAddr, connection: Arc<Connection>, longest_head: usize) -> Self {
+        let digest = SocketDigest::from_raw_fd(io.socket().as_raw_fd());
+        // Known since accept: saves a system call.
+        digest.peer_addr.set(Some(PingoraAddress::Inet(peer))).ok();
         Self {
             io,
             peer,
+            digest: Arc::new(digest),
             connection,
             longest_head,
             ahead: Vec::new(),
@@ -227,13 +242,6 @@ impl VisitorStream {
             }
         })
         .await
-    }
-
-    fn socket(&self) -> &TcpStream {
-        match &self.io {
-            Io::Plain(stream) => stream,
-            Io::Tls(stream) => stream.get_ref().0,
-        }
     }
 
     fn read_more(
@@ -436,7 +444,7 @@ impl Drop for VisitorStream {
         };
         if is_thrown_away {
             // An error means that the connection is already gone.
-            SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
+            SockRef::from(self.io.socket()).set_linger(Some(Duration::ZERO)).ok();
         }
     }
 }
@@ -458,7 +466,7 @@ impl Shutdown for VisitorStream {
 
 impl UniqueID for VisitorStream {
     fn id(&self) -> UniqueIDType {
-        self.socket().as_raw_fd()
+        self.io.socket().as_raw_fd()
     }
 }
 
@@ -488,10 +496,7 @@ impl GetProxyDigest for VisitorStream {
 
 impl GetSocketDigest for VisitorStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        let digest = SocketDigest::from_raw_fd(self.socket().as_raw_fd());
-        // Known since accept: saves a system call.
-        digest.peer_addr.set(Some(PingoraAddress::Inet(self.peer))).ok();
-        Some(Arc::new(digest))
+        Some(Arc::clone(&self.digest))
     }
 }
 

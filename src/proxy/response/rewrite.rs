@@ -9,15 +9,13 @@ use pingora::http::ResponseHeader;
 use pingora::{ErrorType, OrErr, Result};
 use smallvec::SmallVec;
 
-use crate::domain::request_id::RequestId;
 use crate::proxy::framing;
 use crate::proxy::request::cookies;
-use crate::proxy::request::request_id::{self, X_REQUEST_ID};
 use crate::proxy::scan::{InAnswer, is_targeted};
 
 /// Prepares an application's response for its visitor. `there`: which headers it has; `is_private`:
 /// it is for this visitor only; `promise`: the `Strict-Transport-Security` header, which is added
-/// unless the application sends one; `id`: that of the request, which is added in the same way.
+/// unless the application sends one.
 ///
 /// Names are written in lower case, as in HTTP/2, except for the common ones: to keep the case,
 /// which has no meaning (RFC 9110 §5.1), Pingora would look up each name three times.
@@ -29,7 +27,6 @@ pub(in crate::proxy) fn pass_on(
     there: InAnswer,
     is_private: bool,
     promise: Option<&HeaderValue>,
-    id: Option<&RequestId>,
 ) -> Result<()> {
     let reason = response.get_reason_phrase();
     let reason = reason.filter(|reason| Some(*reason) != response.status.canonical_reason());
@@ -51,18 +48,10 @@ pub(in crate::proxy) fn pass_on(
         make_private(&mut parts.headers, there)?;
     }
     // What `Connection` names has been removed.
-    let has = |headers: &HeaderMap, was_there: bool, name: &HeaderName| {
-        was_there && (!there.hop_by_hop || headers.contains_key(name))
-    };
-    if let Some(promise) = promise.filter(|_| !is_interim)
-        && !has(&parts.headers, there.strict_transport_security, &STRICT_TRANSPORT_SECURITY)
-    {
+    let has_promise = there.strict_transport_security
+        && (!there.hop_by_hop || parts.headers.contains_key(STRICT_TRANSPORT_SECURITY));
+    if let Some(promise) = promise.filter(|_| !is_interim && !has_promise) {
         parts.headers.insert(STRICT_TRANSPORT_SECURITY, promise.clone());
-    }
-    if let Some(id) = id.filter(|_| !is_interim)
-        && !has(&parts.headers, there.request_id, &X_REQUEST_ID)
-    {
-        parts.headers.insert(X_REQUEST_ID, request_id::value(id));
     }
     *response = parts.into();
     reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
@@ -202,7 +191,7 @@ mod tests {
         response.append_header("ETag", "\"a\"").unwrap();
         let promise = HeaderValue::from_static("max-age=1");
         let there = InAnswer::of(&response.headers);
-        pass_on(&mut response, there, true, Some(&promise), None).unwrap();
+        pass_on(&mut response, there, true, Some(&promise)).unwrap();
         assert_eq!(response.get_reason_phrase(), Some("Gone Fishing"));
         assert_eq!(response.headers[STRICT_TRANSPORT_SECURITY], "max-age=1");
         assert_eq!(
