@@ -14,7 +14,7 @@ use super::rule::{Fit, Found, Governor, Look, Network};
 use super::rules::{Asker, Policy};
 use super::tree::{End, Ends};
 use super::work::Work;
-use crate::domain::assurance::Requirement;
+use crate::domain::assurance::{Level, Requirement};
 
 /// What a request must meet, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -340,9 +340,12 @@ impl<'a> Judged<'a> {
             Some(ruling) if ruling.raised_by != governor => {
                 let together = ruling.requirement.and(asks);
                 if together != ruling.requirement {
+                    // No rule refuses more than one that refuses everybody.
+                    if ruling.requirement.level != Level::Nobody {
+                        ruling.raised_by = governor;
+                        ruling.raised_in = self.header;
+                    }
                     ruling.requirement = together;
-                    ruling.raised_by = governor;
-                    ruling.raised_in = self.header;
                 }
             }
             Some(_) => {}

@@ -315,6 +315,19 @@ fn a_ruling_says_which_rule_the_plain_path_meets_and_which_raised_it() {
     assert_eq!(ruling.raised_by.to_string(), "rule 4");
 }
 
+#[test]
+fn what_refuses_everybody_is_raised_by_no_other_rule() {
+    let rules = vec![rule(&["/admin/"], Requirement::nobody()), rule(&["/bank/"], fresh())];
+    let policy = Policy::new(rules, Requirement::nothing());
+    for target in ["/admin/..%2fbank/", "/bank/..%2fadmin/"] {
+        let ruling = policy.requirement(&Request::read(target.as_bytes()).unwrap(), &STRANGER);
+        assert_eq!(
+            (ruling.requirement.level, ruling.raised_by),
+            (Level::Nobody, Governor::Rule(0))
+        );
+    }
+}
+
 #[rstest]
 #[case("/.doorward/", OwnPage::Page(""))]
 #[case("/.doorward", OwnPage::Page(""))]
