@@ -132,7 +132,7 @@ fn the_keyboard_is_enough_for_codes_by_text_message_and_email() {
     instance.waits(Duration::from_mins(1));
     signs_in(&browser, "/strict/");
     browser.comes_to("/.doorward/challenge").sees("h1");
-    if browser.text("h1") != "Enter the code from your phone" {
+    if browser.text("h1") != "Get a code by text message" {
         tabs_to(&browser, "Use a text message instead");
         enters(&browser);
     }

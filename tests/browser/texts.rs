@@ -126,7 +126,10 @@ fn a_number_that_gets_no_texts_is_refused_with_the_reason(#[case] script: bool) 
     ] {
         browser.types("number", number).presses("Text me a code");
         reads(&browser, why);
-        reads(&browser, "Use the number of a mobile phone, or another way.");
+        let abroad = "Use a number in another country, or another way.";
+        let advice =
+            if number.starts_with("+43") { abroad } else { "Use the number of a mobile phone" };
+        reads(&browser, advice);
     }
     browser.types("number", "079 123").presses("Text me a code");
     reads(&browser, "That is not a complete phone number.");

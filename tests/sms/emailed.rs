@@ -371,7 +371,7 @@ async fn where_only_a_code_by_email_opens_a_text_can_be_sent_first() {
     let mut browser = gate.browser();
     browser.signs_in("ada").await;
     browser.opens("/.doorward/challenge?return_to=/mailed/").await;
-    assert_eq!(browser.heading(), "Enter the code from your phone", "{}", browser.page);
+    assert_eq!(browser.heading(), "Get a code by text message", "{}", browser.page);
     presses(&mut browser).await;
     gate.waits(Duration::from_mins(1));
     browser.opens("/.doorward/challenge?kind=email&return_to=/mailed/").await;

@@ -140,7 +140,7 @@ async fn asked(gate: &Gate, name: &str) -> Browser {
     let mut browser = gate.browser();
     browser.signs_in(name).await;
     browser.opens("/.doorward/challenge?kind=sms&return_to=/strict/").await;
-    assert_eq!(browser.heading(), "Enter the code from your phone", "{}", browser.page);
+    assert_eq!(browser.heading(), "Get a code by text message", "{}", browser.page);
     browser
 }
 

@@ -16,7 +16,11 @@ use crate::web::pages::{self, Part, Problem, Said, SetUpWords, Step, Steps, desc
 pub static PART: Part = Part {
     kind: Kind::Email,
     heading: "Enter the code from the e-mail",
-    lead: "If no text message arrives, you can get a six-digit code by e-mail.",
+    lead: "You get a six-digit code by e-mail.",
+    before: Some([
+        "Get a code by e-mail",
+        "If no text message arrives, you can get a six-digit code by e-mail.",
+    ]),
     button: "Continue",
     instead: "Use a code by e-mail instead",
     needed: "This page needs a code from an e-mail.",
@@ -51,7 +55,8 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     ),
     headings: ["Turn on codes by e-mail", "Replace with codes by e-mail"],
     leads: [
-        "They replace a text message that does not arrive. At every sign-in, a text message is sent first.",
+        "They replace a text message that does not arrive. You can ask for one a minute after a text message \
+         was sent.",
         "Codes by e-mail can only be used beside text messages.",
     ],
     too_many: Said {

@@ -13,6 +13,7 @@ pub static PART: Part = Part {
     heading: "Use a recovery code",
     lead: "Type one of the recovery codes that you saved when you set up two-factor. Each works \
            once.",
+    before: None,
     button: "Continue",
     instead: "Use a recovery code instead",
     needed: "This page needs a recovery code.",

@@ -19,6 +19,7 @@ pub static PART: Part = Part {
     kind: Kind::SecurityKey,
     heading: "Use your security key",
     lead: "Press the button and follow your browser. Then touch the key, or unlock your device.",
+    before: None,
     button: "Use the security key",
     instead: "Use a security key instead",
     needed: "This page needs a security key.",

@@ -18,6 +18,7 @@ pub static PART: Part = Part {
     kind: Kind::Sms,
     heading: "Enter the code from your phone",
     lead: "You get a six-digit code as a text message.",
+    before: Some(["Get a code by text message", "Press the button to get a six-digit code."]),
     button: "Continue",
     instead: "Use a text message instead",
     needed: "This page needs a code from a text message.",
@@ -63,7 +64,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     ),
     headings: ["Set the phone number", "Replace with a phone number"],
     leads: [
-        "Codes go to this number only. An earlier number gets no more codes, and is told so.",
+        "Codes go to this number only. Your earlier number gets no more codes, but a text message that says so.",
         "What you have now works until you enter a code from the phone. Then all of it stops working, \
          and your sessions in other browsers end.",
     ],
@@ -169,13 +170,14 @@ pub fn problem(sent: &Sent) -> Option<Problem> {
                      it cannot be used here."
                 }
                 Unsuitable::Own => {
-                    "That is one of our own numbers. Only somebody who is signed in could read a \
-                     text to it."
+                    "That is one of our own numbers. Its texts can only be read after signing in, so \
+                     it cannot be used here."
                 }
                 Unsuitable::Country => "No text messages are sent to that country.",
             },
             match why {
                 Unsuitable::Malformed => Some("Begin with a plus sign and the country code."),
+                Unsuitable::Country => Some("Use a number in another country, or another way."),
                 _ => Some("Use the number of a mobile phone, or another way."),
             },
             true,

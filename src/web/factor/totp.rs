@@ -13,6 +13,7 @@ pub static PART: Part = Part {
     kind: Kind::Totp,
     heading: "Enter your code",
     lead: "Open your authenticator app and type the six digits that it shows now.",
+    before: None,
     button: "Continue",
     instead: "Use the authenticator app instead",
     needed: "This page needs a code from the app.",

@@ -13,6 +13,8 @@ pub struct Part {
     pub heading: &'static str,
     /// What to do, at the challenge.
     pub lead: &'static str,
+    /// The heading and what to do before a code was sent, if one is.
+    pub before: Option<[&'static str; 2]>,
     /// The button of the challenge.
     pub button: &'static str,
     /// The link to this way from the challenge by another kind.

@@ -63,7 +63,17 @@ pub struct Challenge {
 
 impl Challenge {
     fn heading(&self) -> &'static str {
-        if self.is_frozen() { "Two-factor is frozen" } else { self.part.heading }
+        if self.is_frozen() { "Two-factor is frozen" } else { self.words()[0] }
+    }
+
+    fn lead(&self) -> &'static str {
+        self.words()[1]
+    }
+
+    /// Heading and lead.
+    fn words(&self) -> [&'static str; 2] {
+        let before = self.part.before.filter(|_| !self.asks());
+        before.unwrap_or([self.part.heading, self.part.lead])
     }
 
     fn is_frozen(&self) -> bool {
