@@ -13,7 +13,7 @@ use super::api::{Details, Person, Whom, path};
 use super::client::Client;
 use super::failure::{Failure, unwritten};
 use crate::config::{App, Config, Origin, Shown, TestVisitor};
-use crate::domain::assurance::{Kinds, Verdict, Visitor};
+use crate::domain::assurance::{Kinds, Verdict, Visitor, judge};
 use crate::domain::demand::Since;
 use crate::domain::factor::Kind;
 use crate::domain::name::{Group, Name};
@@ -170,7 +170,7 @@ pub(super) fn run(
                 unknown.map(|why| format!(": {why}")).unwrap_or_default()
             )?,
             (None, None) if question.groups.is_empty() => {
-                writeln!(out, "for a user in no group; name one with --user or --group")?;
+                writeln!(out, "for a user in no group; give --user or --group for another")?;
             }
             (None, None) => {}
         }
@@ -227,7 +227,25 @@ fn decided_by(
 ) -> String {
     let by = flow::decided_by(config, &Since::new(), app, decided, visitor, now);
     let header = decided.1.raised_in.map(|header| format!(", for the target in `{header}`"));
-    by + &header.unwrap_or_default()
+    let own = if is_own_choice(decided, visitor, now) {
+        ", because the user has two-factor on"
+    } else {
+        ""
+    };
+    by + &header.unwrap_or_default() + own
+}
+
+/// Whether the second factor is asked for only because the user has one.
+fn is_own_choice(
+    (verdict, ruling): (&Verdict, &Ruling),
+    visitor: Option<&Visitor>,
+    now: Timestamp,
+) -> bool {
+    let Some(visitor) = visitor.filter(|_| matches!(verdict, Verdict::Challenge)) else {
+        return false;
+    };
+    let without = Visitor { has_second_factor: false, demanded: false, ..visitor.clone() };
+    matches!(judge(&ruling.requirement, &Some(without), now), Verdict::Pass(_))
 }
 
 /// One line about a stored user.
@@ -281,7 +299,8 @@ fn cases(
         let case = "signed in with a second factor at a provider";
         all.push((case.to_owned(), visitor(has.unwrap_or_default(), &[Shown::Provider])));
     }
-    all.push(("signed in with a second factor".to_owned(), with(&factors)));
+    let every = if factors.len() > 1 { "every kind of" } else { "a" };
+    all.push((format!("signed in with {every} second factor"), with(&factors)));
     let is_so = |visitor: &Option<TestVisitor>| {
         visitor
             .as_ref()
@@ -404,7 +423,7 @@ providers:
 
     #[test]
     fn for_whom_the_decisions_are_is_said_if_nobody_is_named() {
-        let says = "\nfor a user in no group; name one with --user or --group\n";
+        let says = "\nfor a user in no group; give --user or --group for another\n";
         assert!(explains("", "https://crm.example.com/").contains(says));
         let told = explains_to(&["staff"], "", "https://crm.example.com/");
         assert!(!told.contains("in no group"), "{told}");

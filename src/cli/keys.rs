@@ -228,8 +228,9 @@ pub(super) const NOTE: &str = "\
 All keys are in the file `keys` in the state folder. Without it the store cannot be read: back it up
 with the store, and keep it as long as the backups of the store.
 
-Rotate a key if somebody may have copied it, or as often as your rules say. Cookies and forms of the
-old key are accepted until they end; if it may have been copied, add --drop-old.
+Rotate a key if somebody may have copied it, or as often as your security policy requires. Cookies
+and forms that the old key signed are accepted until they expire; if the key may have been copied,
+add --drop-old.
 
 Examples:
   doorward keys list
@@ -258,8 +259,8 @@ What it costs:
 - sealing: every record is read and written once, while the gateway works.
 - names: every name is read and written once. Failed sign-in attempts at names that do not exist are
   forgotten.
-- cookies and csrf: nothing. What the old key signed is accepted until it ends. With --drop-old it
-  ends at once: everybody signs in again, and no device is trusted or known any more; with csrf,
+- cookies and csrf: nothing. What the old key signed is accepted until it expires. With --drop-old,
+  it is refused at once: everybody signs in again, and no device is trusted or known any more; with csrf,
   forms that are open must be loaded again.
 Afterwards back up the keys file again: the old backup does not contain the new key.
 Exit codes: 0 done, 1 refused or failed.";

@@ -449,8 +449,8 @@ Examples:
 
 The file is checked and its tests are run first. Then all changes take effect at once.
 Users stay signed in; the new rules apply from their next request on. The output lists which
-decisions change: for the last thousand requests, the tests, and an example of each rule, by a user
-and by a stranger. Only the first segment of the path of a request is shown; `…` stands for the
+decisions change: for the last thousand requests, the tests, and an example request for each rule, as
+a user and as a stranger. Only the first segment of the path of a request is shown; `…` stands for the
 rest, which may be a secret of the application.
 Exit codes: 0 reloaded, 1 nothing was changed.";
 

@@ -53,9 +53,9 @@ const RESET_NOTE: &str = "\
 Examples:
   doorward sms reset-limits
 
-Use it if the log says that the limits cannot be read: no texts are sent until you do, or for 24
-hours after the last text. Before you use it to lift a limit, look at `doorward report sms`: a
-limit may be what stops toll fraud.
+Use it if the log says that the limits cannot be read: until then, no texts are sent. Without this
+command, that lasts until 24 hours after the last text. Before you use it to lift a limit, look at
+`doorward report sms`: a limit may be what stops toll fraud.
 Exit codes: 0 done, 1 no gateway is running.";
 
 /// What `sms test --json` says first.

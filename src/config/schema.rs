@@ -374,7 +374,7 @@ const APP: Kind = Kind::Map(&[
     key(
         "webdav",
         Kind::Switch,
-        "true: DELETE and unknown methods must meet the rules of all below a path",
+        "true: DELETE and unknown methods must meet the rules of everything below their path",
     ),
     key(
         "identity_headers",
@@ -397,7 +397,11 @@ const APP: Kind = Kind::Map(&[
         ]),
         "which headers of a request the application gets",
     ),
-    key("upstream_secret", Kind::Secret, "the same secret from an environment variable: ${NAME}"),
+    key(
+        "upstream_secret",
+        Kind::Secret,
+        "a secret that the application gets with every request, from the environment: ${NAME}",
+    ),
     key(
         "upstream_secret_file",
         Kind::Text,
@@ -648,7 +652,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "idle",
                 Kind::Span(MINUTE..=30 * DAY),
-                "without a request; up to a quarter of it earlier, at most a minute",
+                "without a request; a session may end earlier by a quarter of this, at most by a minute",
             ),
             key("at_most", Kind::Span(MINUTE..=30 * DAY), "in total"),
         ]),
@@ -802,7 +806,7 @@ pub(super) const FILE: Kind = Kind::Map(&[
             key(
                 "mailbox",
                 Kind::Word(&MAILBOXES),
-                "separate: people of providers open their mailboxes with something else",
+                "separate: the account at a provider does not open its owner's mailbox",
             ),
         ]),
         "setting up two-factor",

@@ -636,7 +636,7 @@ fn a_request_for_texts_that_would_mislead_or_tell_a_secret_is_refused() {
     for (sms, says) in [
         (
             format!("{http}, {url}, headers: {{ Authorization: Bearer 1234 }}"),
-            "stands in this file",
+            "must not be in the configuration",
         ),
         (format!("{http}, {url}, headers: {{ Transfer-Encoding: chunked }}"), "can be set here"),
         (format!("{http}, {url}, headers: {{ HOST: x }}"), "can be set here"),

@@ -368,7 +368,7 @@ impl What {
             Self::RecoveryCodesSaved => "recovery codes saved",
             Self::DeviceTrusted => "device trusted",
             Self::DeviceUsed => "trusted device used instead of the second factor",
-            Self::DeviceCopied => "trusted device revoked: two browsers used it",
+            Self::DeviceCopied => "trusted device revoked: two browsers sent its cookie",
             Self::WaitBegan => "sign-in must wait after five or more failures in a row",
             Self::Locked => {
                 "codes refused after many wrong ones: recovery codes and security keys still work, \

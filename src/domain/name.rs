@@ -209,7 +209,7 @@ impl Group {
         }
         let mapped = OpaqueString::enforce(text).map_err(|_| NameError::NotAName)?;
         if mapped.trim() != mapped {
-            return Err(NameError::Character(' '));
+            return Err(NameError::Ends);
         }
         fits(&mapped, Self::AT_MOST)?;
         Ok(Self(mapped.into_owned()))
@@ -304,6 +304,9 @@ pub enum NameError {
     /// It contains this character, which is not allowed.
     #[error("it may not contain {}", spoken(*.0))]
     Character(char),
+    /// It begins or ends with a space.
+    #[error("it may not begin or end with a space")]
+    Ends,
     /// It breaks another rule of RFC 8265: symbols, unassigned characters, mixed directions.
     #[error(
         "it contains a character or a mix of writing directions that names cannot have (RFC 8265)"
@@ -320,7 +323,7 @@ fn spoken(c: char) -> String {
         ':' => "a colon".to_owned(),
         '/' => "a slash".to_owned(),
         c if c.is_control() => "control characters".to_owned(),
-        c if c.is_whitespace() => "spaces (here, or at its ends)".to_owned(),
+        c if c.is_whitespace() => "spaces".to_owned(),
         c => format!("`{c}`"),
     }
 }
@@ -560,8 +563,10 @@ mod tests {
     fn errors_say_what_is_wrong() {
         let wrong = |text| Name::parse(text).unwrap_err().to_string();
         assert_eq!(wrong("a,b"), "it may not contain a comma");
-        assert_eq!(wrong("a b"), "it may not contain spaces (here, or at its ends)");
+        assert_eq!(wrong("a b"), "it may not contain spaces");
         assert_eq!(wrong("a\tb"), "it may not contain control characters");
+        let ends = Group::parse(" staff").unwrap_err().to_string();
+        assert_eq!(ends, "it may not begin or end with a space");
     }
 
     proptest! {

@@ -42,7 +42,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsuitable {
     /// It is not a complete number.
-    #[error("not a complete phone number, with its country code: +41 79 123 45 67")]
+    #[error("not a complete phone number with its country code, such as +41 79 123 45 67")]
     Malformed,
     /// A landline.
     #[error("a landline, which gets no texts")]

@@ -216,7 +216,7 @@ pub async fn was_refused(acting: Acting<'_>) -> Result<bool, Unavailable> {
 async fn note_fate(env: &Env, user: UserId, number: &Number, fate: Fate) {
     let _turn = env.texts.turn.lock().await;
     if let Err(error) = env.store.update_ledger(|ledger| ledger.note(user, number, fate)).await {
-        env.report(&error, "cannot record what became of a code in the limits of text messages");
+        env.report(&error, "cannot save whether a code by text message was entered or refused");
     }
 }
 

@@ -260,8 +260,8 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::DeviceCopied => (
             "a trusted device was copied",
-            "Two browsers used the same trusted device. Somebody may have copied its cookie. The \
-             device is no longer trusted.",
+            "The cookie of one of your trusted devices was used in two browsers. Somebody may have \
+             copied it. The device is no longer trusted.",
         ),
         What::EmailAsked => {
             ("a new e-mail address", "A new e-mail address was entered. It is not confirmed yet.")

@@ -699,7 +699,7 @@ const LIMITS: [&str; 9] = [
     "limits.unsent_mib_per_connection",
     "limits.unsent_mib_per_address",
     "limits.unsent_mib",
-    "answers not taken",
+    "unread-response",
 ];
 const SIGN_IN_LIMITS: [&str; 2] = ["sign_in_posts", "busy"];
 const MESSAGE_OUTCOMES: [&str; 5] = ["sent", "put-off", "refused", "given-up", "withheld"];

@@ -447,6 +447,9 @@ fn span(seconds: u64) -> String {
 
 impl fmt::Display for Asks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.level == "nobody" {
+            return f.write_str("`nobody`: refused to everybody");
+        }
         f.write_str(self.level)?;
         if let Some(within) = self.within {
             write!(f, ", at most {} old", span(within))?;

@@ -88,7 +88,7 @@ impl fmt::Display for Why {
             Self::Folder => "guess: the folder of the index file",
             Self::IndexFile => "guess: the index file of a folder",
             Self::Extension => "guess: the file with its extension",
-            Self::Format => "guess: without the extension of a format",
+            Self::Format => "guess: without its extension, such as `.json`",
             Self::ShortName => "guess: the file with this Windows 8.3 name",
             Self::Stream => "guess: without the part after the colon",
             Self::Cookieless => "guess: without the session ID in the path",

@@ -61,7 +61,7 @@ pub(super) fn watch(
             tell(env, "limits.body_rate", slow, "requests aborted: their bodies were too slow");
             tell(
                 env,
-                "answers not taken",
+                "unread-response",
                 untaken,
                 "requests aborted: the visitors did not read the response",
             );

@@ -162,7 +162,7 @@ async fn a_copied_device_dies_at_the_second_use_of_owner_or_copy_and_the_owner_i
         let mut desk = gate.browser();
         desk.signs_in_fully(&gate, "ada", &ada).await;
         desk.opens("/.doorward/security").await;
-        assert!(desk.page.contains("its cookie was copied"), "{}", desk.page);
+        assert!(desk.page.contains("so it was copied"), "{}", desk.page);
         assert!(desk.listed("devices").is_empty());
     }
 }

@@ -49,14 +49,13 @@ async fn guesses(browser: &mut Browser, kind: &str, code: &str) -> bool {
 #[test]
 fn the_documents_say_how_many_guesses_there_are() {
     let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
-    let says = format!(
-        "at most {} guesses in a day and {} in thirty days",
-        in_a_day(),
-        WrongCodes::AT_MOST
-    );
+    let says = format!("at most {} of these guesses in one day", in_a_day());
     assert!(readme.contains(&says), "{says}");
+    let in_words =
+        if WrongCodes::AT_MOST == 50 { "fifty guesses at the code a month" } else { "?" };
+    assert!(readme.contains(in_words), "{}", WrongCodes::AT_MOST);
     let says = format!(
-        "{} more in a day, and {} until the user signs in there",
+        "{} more guesses in a day, and at most {} until the user signs in there again",
         in_a_day(),
         Failures::LOCKING
     );

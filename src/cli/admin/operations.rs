@@ -133,7 +133,7 @@ pub(super) async fn trust_key(
         Some(Counting::Now(name)) => switch("", Some(Switched::Now(name))),
         Some(Counting::Already(name)) => switch("", Some(Switched::Already(name))),
         Some(Counting::NoSuchKey(name)) => Err(Refused::conflict(format!(
-            "{name} has no security key with the name or id `{key}`, or several; \
+            "no security key of {name}, or more than one, has the name or id `{key}`; \
              `doorward user show {name}` lists them"
         ))),
         None => Err(Refused::nobody(&name)),

@@ -158,7 +158,7 @@ fn value(kind: &Kind, node: &Node) -> Result<Left, Fault> {
                 let fault = if out { "out of range" } else { "not a duration" };
                 let [least, most] = [range.start(), range.end()].map(|end| Span::seconds(*end));
                 let cure = format!(
-                    "write whole seconds with a unit, such as 30s, 15m, 1h or 30d, from {least} to {most}"
+                    "write a number and a unit, such as 30s, 15m, 1h or 30d, from {least} to {most}"
                 );
                 Err(Fault::new(format!("{} is {fault}", shown(node)), cure))
             }
@@ -274,7 +274,7 @@ fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
         }
         Kind::Map(keys) => {
             let known = keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
-            Some(format!("write the keys of a map: {}", listed(known.map(|key| key.name))))
+            Some(format!("write a map with these keys: {}", listed(known.map(|key| key.name))))
         }
         Kind::List(Kind::Map(keys))
             if let Some(map) = node.scalar().and_then(|text| in_map(keys, text)) =>
@@ -288,7 +288,7 @@ fn cure_for(kind: &Kind, node: &Node) -> Option<String> {
         Kind::Text | Kind::Secret | Kind::TextOrTexts => {
             node.scalar().map(|text| format!("write `\"{text}\"` if it is meant as text"))
         }
-        Kind::Names(_) => Some("write names and what belongs to each".to_owned()),
+        Kind::Names(_) => Some("write a map: `name: value` for each".to_owned()),
         Kind::Word(words) | Kind::WordOr(words, _) | Kind::WordOrTexts(words) => {
             Some(format!("write one of {}", listed(words.names.iter().copied())))
         }

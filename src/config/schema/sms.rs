@@ -10,7 +10,11 @@ const MAP: Kind = Kind::Names(&Kind::Text);
 const LIMITS: &[Key] = &[
     key("number_hour", Kind::Whole(1..=100), "texts in an hour to one number and for one user"),
     key("number_day", Kind::Whole(1..=1_000), "texts in a day to one number and for one user"),
-    key("address_hour", Kind::Whole(1..=10_000), "texts in an hour that one address causes"),
+    key(
+        "address_hour",
+        Kind::Whole(1..=10_000),
+        "texts in an hour requested from one client address",
+    ),
     key("day", Kind::Whole(1..=10_000), "texts in a day in all"),
     key(
         "brake_after",
@@ -43,7 +47,7 @@ pub(super) const SMS: Kind = Kind::Map(&[
             ),
             needed("value", Kind::Text, "what must be there, as text", "add the expected `value`"),
         ]),
-        "http: what counts as success besides a status from 200 to 299",
+        "http: what the response must contain, in addition to a status from 200 to 299",
     ),
     key("authority", Kind::Text, "a PEM file: the CA that signed the provider's certificate"),
     needed(

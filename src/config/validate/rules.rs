@@ -260,8 +260,8 @@ impl Judge<'_> {
         let same_places = rule.paths.iter().flat_map(|wider| earlier.selective.covered(wider));
         if let Some(index) = same_places.filter(asks_more).min() {
             let what = format!(
-                "a request for the paths of an earlier rule ({}) that does not meet its other \
-                 conditions gets this one, which requires less",
+                "requests that match the paths of an earlier rule ({}), but not its other \
+                 conditions, fall through to this rule, which requires less",
                 earlier.rules[index].place()
             );
             let cure = "if they should be refused, put a rule with the paths of the earlier rule and \

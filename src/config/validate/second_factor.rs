@@ -143,8 +143,8 @@ impl Judge<'_> {
     fn model(&mut self, at: &str, written: &str) -> Option<Aaguid> {
         let aaguid = self.parsed::<Aaguid>(at, written)?;
         if aaguid.is_zero() {
-            let what = "no key can have this AAGUID: it stands for no model; U2F keys, and keys that \
-                        Apple or Android attests, name none";
+            let what = "this AAGUID stands for no model: U2F keys, and keys attested by Apple or \
+                        Android, have it instead of that of a model";
             let cure = "name models, or remove `aaguids` to accept every model of these \
                         manufacturers";
             self.refuse(at, what, cure);
@@ -177,8 +177,10 @@ impl Judge<'_> {
                             the portal's host has a name (not an address) and is reached by https";
                 self.refuse(&at, what, "give the portal such a host, or name other kinds");
             } else if asked == Kinds::only(Kind::Email) {
-                let what = "nobody can satisfy this: `second_factor.email_codes` is not `backup`";
-                self.refuse(&at, what, "write `email_codes: backup` there, or name other kinds");
+                let what = "nobody can satisfy this: codes by e-mail are not available";
+                let cure = "set `second_factor.email_codes: backup` (it needs `sms` and `mail`), or \
+                            name other kinds";
+                self.refuse(&at, what, cure);
             } else if !texts && asked.has(Kind::Sms) {
                 let what =
                     "nobody can satisfy this: codes cannot be texted, because `sms` is not set";

@@ -307,7 +307,7 @@ impl Judge<'_> {
             let secrets = [Placeholder::Token, Placeholder::Basic];
             let has_secret = template.placeholders().any(|one| secrets.contains(&one));
             if header == AUTHORIZATION && !has_secret {
-                let what = "its secret stands in this file";
+                let what = "its secret must not be in the configuration";
                 let cure = "write it to `sms.token_file`, and `{token}` or `{basic}` here";
                 self.refuse(&at, what, cure);
                 continue;

@@ -27,7 +27,7 @@ pub(super) fn check(roots: &[CertificateDer<'_>], now: Timestamp) -> Result<(), 
         let usage = read.key_usage();
         if !usage.is_ok_and(|usage| usage.is_some_and(|usage| usage.value.key_cert_sign())) {
             return Err(format!(
-                "the certificate of `{subject}` does not say that it signs others"
+                "the certificate of `{subject}` may not sign others: its key usage lacks keyCertSign"
             ));
         }
         let (from, to) =
@@ -87,7 +87,7 @@ mod tests {
         assert!(says(&[sound.clone(), no_ca]).contains("is not one of a CA"));
         for usages in [vec![KeyUsagePurpose::CrlSign], Vec::new()] {
             let none = root("B", |params| params.key_usages = usages);
-            assert!(says(&[none]).contains("does not say that it signs others"));
+            assert!(says(&[none]).contains("may not sign others"));
         }
         let over = root("B", |params| params.not_after = date_time_ymd(2030, 5, 1));
         assert!(says(&[over]).contains("has expired"));

@@ -88,7 +88,8 @@ impl Verifier {
         let soon = roots.filter_map(|root| authority::expires_soon(root, now));
         let warned = soon.filter_map(|what| file.map(|file| (file, what))).map(|(file, what)| {
             let (key, place) = file.at.clone();
-            let cure = Some("ask the manufacturer for the CA certificate that follows".to_owned());
+            let cure =
+                Some("ask the manufacturer for the CA certificate that replaces it".to_owned());
             Problem { place: Some(place), key, what, cure }
         });
         warned.collect()

@@ -157,7 +157,8 @@ impl Health {
         why: impl std::error::Error + Send + Sync + 'static,
     ) -> Unavailable {
         let damage = self.damage.get_or_init(|| {
-            let damage = Unavailable::new(Kind::Damage, "nothing of it is used").because(why);
+            let damage =
+                Unavailable::new(Kind::Damage, "it is no longer read or written").because(why);
             let error = &damage as &dyn std::error::Error;
             tracing::error!(
                 error,

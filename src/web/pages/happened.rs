@@ -40,8 +40,8 @@ impl Happened {
             What::DeviceTrusted => "You trusted a device.",
             What::DeviceUsed => "You signed in on a trusted device, without a code.",
             What::DeviceCopied => {
-                "Two browsers used the same trusted device: its cookie was copied. The device is \
-                 no longer trusted."
+                "The cookie of a trusted device was used in two browsers, so it was copied. The \
+                 device is no longer trusted."
             }
             What::WaitBegan => {
                 "There were many failed attempts, so sign-in was locked for a while."

@@ -171,7 +171,7 @@ impl Notice {
             Self::OnlyAuthenticator => "This is your only second factor",
             Self::NotSignedIn { stop, purpose, .. } => heading_of(*stop, *purpose),
             Self::NoPassword => "You have no password here",
-            Self::AddressKeptElsewhere => "Your address is kept elsewhere",
+            Self::AddressKeptElsewhere => "You cannot change your address here",
             Self::Frozen => "Two-factor is frozen",
             Self::SignedOut { .. } => "You are signed out",
         }
@@ -402,9 +402,9 @@ fn sentence_of(stop: Stop, purpose: Purpose, provider: &str) -> String {
 impl Owed {
     const fn reason(self) -> &'static str {
         match self {
-            Self::SignIn => "You are no longer signed in",
-            Self::Challenge => "You must enter your second factor first",
-            Self::Confirm => "You must enter your password again first",
+            Self::SignIn => "You are not signed in",
+            Self::Challenge => "You must use your second factor first",
+            Self::Confirm => "You must first confirm that it is you",
             Self::SetUp => "You must set up two-factor first",
         }
     }
@@ -412,7 +412,7 @@ impl Owed {
     const fn label(self) -> &'static str {
         match self {
             Self::SignIn => "Sign in",
-            Self::Challenge => "Enter the code",
+            Self::Challenge => "Use your second factor",
             Self::Confirm => "Confirm",
             Self::SetUp => "Set up two-factor",
         }
