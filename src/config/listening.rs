@@ -104,7 +104,7 @@ impl Default for Limits {
             requests_per_address: 256,
             requests_per_application: 5_000,
             unsent_per_connection: 4 << 20,
-            unsent_per_address: 32 << 20,
+            unsent_per_address: 24 << 20,
             unsent: 128 << 20,
             body_rate: 500,
             free_disk: 128 << 20,
