@@ -103,6 +103,10 @@ impl Judge<'_> {
             to: self.destination("access_log.to", file.access_log.to.as_deref()),
             format: file.access_log.format,
         };
+        if matches!(access_log.to, Destination::File(_)) && access_log.to == events {
+            let what = "`events` are written to this file";
+            self.refuse("access_log.to", what, "write each log to a file of its own");
+        }
         let tests = self.tests(&file.tests, &outlines);
         let limits = self.limits(file);
         let mail = self.mail(file.mail.as_ref());

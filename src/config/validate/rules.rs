@@ -192,6 +192,7 @@ impl Judge<'_> {
                                               let through",
             );
         }
+        self.warn_of_placeholders(at, rule);
         if rule.only_adds() {
             if rule.require.level == Level::Nothing {
                 let what = "has no effect: a rule with `query` can only add requirements";
@@ -219,6 +220,20 @@ impl Judge<'_> {
             }
         }
         self.warn_of_weakness(at, rule, earlier);
+    }
+
+    /// Warns about segments that are a placeholder in other software, but not here.
+    fn warn_of_placeholders(&mut self, at: &str, rule: &Rule) {
+        for (index, pattern) in rule.paths.iter().enumerate() {
+            let written = pattern.to_string();
+            if let Some(segment) = written.split('/').find(|segment| is_placeholder(segment)) {
+                let at = format!("{}[{index}]", below(at, "paths"));
+                let what = format!("`{segment}` is compared literally: it is not a wildcard");
+                let cure = "write `*` for one segment of any name and `**` for any number of them, or \
+                            one path for each name";
+                self.advise(&at, what, cure);
+            }
+        }
     }
 
     /// Warns about parameters that will not match what the operator probably expects.
@@ -305,4 +320,40 @@ fn parameter(name: &str, values: &Values) -> Option<Parameter> {
         }
     };
     Some(Parameter { name: name.to_owned(), values })
+}
+
+/// Whether other software would take this segment for any of several names: `{id}`, `{a,b}`, `<id>`,
+/// `:id`, `(a|b)`.
+fn is_placeholder(segment: &str) -> bool {
+    let holds = |from, to| {
+        let inside = segment.find(from).map(|start| &segment[start..]);
+        inside.is_some_and(|inside| inside.contains(to))
+    };
+    let is_named = segment.strip_prefix(':').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    });
+    holds('{', '}') || holds('<', '>') || holds('(', ')') && segment.contains('|') || is_named
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("{id}", true)]
+    #[case("user-{id}", true)]
+    #[case("<int:id>", true)]
+    #[case(":id", true)]
+    #[case("(a|b)", true)]
+    #[case("a{b", false)]
+    #[case("}a{", false)]
+    #[case("a:b", false)]
+    #[case(":", false)]
+    #[case(":w:", false)]
+    #[case("Report (2)", false)]
+    fn what_other_software_takes_for_any_name_is_known(#[case] segment: &str, #[case] is_so: bool) {
+        assert_eq!(is_placeholder(segment), is_so);
+    }
 }
