@@ -50,18 +50,7 @@ pub(super) async fn receive(
         // A list of addresses is always a valid header value.
         HeaderValue::try_from(chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     });
-    let taken = take_in(session, sites, connection);
-    if connection.is_head_whole() {
-        let head = session.req_header();
-        let present = match &taken {
-            Ok((_, present)) => *present,
-            Err(_) => Present::in_request(&head.headers),
-        };
-        if let Some(bytes) = framing::length_of_rest(head, present) {
-            connection.expects(bytes);
-        }
-    }
-    let (virtual_host, present) = match taken {
+    let (virtual_host, present) = match take_in(session, sites, connection) {
         Ok(taken) => taken,
         Err(refusal) => {
             match limits.at_address(sites, connection, false).await {
@@ -180,15 +169,27 @@ async fn own_page(
     }
 }
 
+/// Reads the head, and notes on `connection` how much follows it.
 fn take_in(
     session: &mut Session,
     sites: &Sites,
     connection: &Connection,
 ) -> Result<(Arc<VirtualHost>, Present), Refusal> {
     let raw = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
-    intake::read(session.req_header_mut(), &raw, sites.limits(), |host| {
+    let taken = intake::read(session.req_header_mut(), &raw, sites.limits(), |host| {
         find(sites, connection, host)
-    })
+    });
+    if connection.is_head_whole() {
+        let head = session.req_header();
+        let present = match &taken {
+            Ok((_, present)) => *present,
+            Err(_) => Present::in_request(&head.headers),
+        };
+        if let Some(bytes) = framing::length_of_rest(head, present) {
+            connection.expects(bytes);
+        }
+    }
+    taken
 }
 
 /// The virtual host that `host` names on this `connection`.
