@@ -245,9 +245,9 @@ fn say_of_keys(keys: Option<&AskedKeys>, out: &mut dyn Write) -> Result<(), Fail
             writeln!(out, "security keys: {problem}").map_err(unwritten)
         }
         Some(AskedKeys { not_asked: Some(why), .. }) => {
-            let not = "Not checked: the RP ID of existing security keys";
+            let not = "Not checked: whether existing security keys still work (RP ID)";
             let said = if why.starts_with(NO_GATEWAY) {
-                format!("{not}, because {NO_GATEWAY}. Before the first start there are none.")
+                format!("{not}, because {NO_GATEWAY}. Before the first start there are no keys.")
             } else {
                 format!("{not}: {why}.")
             };
@@ -285,8 +285,9 @@ apps:
     fn a_valid_configuration_is_called_valid() {
         let (out, failed) = checked(GOOD, false);
         assert_eq!(failed, None, "{out}");
-        let valid = "/etc/doorward.yaml is valid.\nNot checked: the RP ID of existing security keys, \
-                     because no gateway is running. Before the first start there are none.\n";
+        let valid = "/etc/doorward.yaml is valid.\nNot checked: whether existing security keys still \
+                     work (RP ID), because no gateway is running. Before the first start there are no \
+                     keys.\n";
         assert_eq!(out, valid);
     }
 

@@ -260,7 +260,7 @@ What it costs:
 - names: every name is read and written once. Failed sign-in attempts at names that do not exist are
   forgotten.
 - cookies and csrf: nothing. What the old key signed is accepted until it expires. With --drop-old,
-  it is refused at once: everybody signs in again, and no device is trusted or known any more; with csrf,
-  forms that are open must be loaded again.
+  it is refused at once: everybody signs in again, and no device is trusted or known any more; with
+  csrf, forms that are open must be loaded again.
 Afterwards back up the keys file again: the old backup does not contain the new key.
 Exit codes: 0 done, 1 refused or failed.";

@@ -171,7 +171,7 @@ enum Command {
     /// Print the manual page doorward(1), or write those of all commands
     #[command(after_help = generated_docs::MAN_EXAMPLES, arg = unused_state())]
     Man {
-        /// The folder for one page for each command; created if it does not exist
+        /// The folder to write to, one page for each command; created if it does not exist
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
@@ -449,9 +449,9 @@ Examples:
 
 The file is checked and its tests are run first. Then all changes take effect at once.
 Users stay signed in; the new rules apply from their next request on. The output lists which
-decisions change: for the last thousand requests, the tests, and an example request for each rule, as
-a user and as a stranger. Only the first segment of the path of a request is shown; `…` stands for the
-rest, which may be a secret of the application.
+decisions change: for the last thousand requests, the tests, and an example request for each rule,
+as a user and as a stranger. Only the first segment of the path of a request is shown; `…` stands
+for the rest, which may be a secret of the application.
 Exit codes: 0 reloaded, 1 nothing was changed.";
 
 const SCHEMA_EXAMPLES: &str = "\

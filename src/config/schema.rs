@@ -255,7 +255,7 @@ const LISTENER: Kind = Kind::Map(&[
             key(
                 "client_authority",
                 Kind::Text,
-                "a PEM file: the CA of client certificates, which visitors then need",
+                "a PEM file: the CA that signed the client certificates; with it, visitors need one",
             ),
         ]),
         "TLS 1.2 and 1.3: certificate and key",
@@ -370,7 +370,7 @@ const APP: Kind = Kind::Map(&[
         "strict: refuse paths that can be read in several ways",
     ),
     key("case_sensitive", Kind::Switch, "true: the application always distinguishes letter case"),
-    key("safe_methods", TEXTS, "other methods that change nothing, as GET does"),
+    key("safe_methods", TEXTS, "other methods that, like GET, change nothing"),
     key(
         "webdav",
         Kind::Switch,

@@ -412,10 +412,10 @@ impl What {
             Self::ProviderUnavailable => "identity provider does not answer",
             Self::ProviderRefused => "answer of an identity provider refused",
             Self::ProviderBarred => {
-                "sign-in by an identity provider refused: not admitted by `people`"
+                "sign-in with an identity provider refused: not admitted by `people`"
             }
             Self::ProviderNameTaken => {
-                "sign-in by an identity provider refused: the name is taken, or rules mention it"
+                "sign-in with an identity provider refused: the name is taken, or rules mention it"
             }
             Self::ProviderNameMissing => "identity provider sent no user name",
         }

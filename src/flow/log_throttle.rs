@@ -34,9 +34,9 @@ pub enum Line {
     UnknownName,
     /// A line of the access log that was dropped.
     AccessLog,
-    /// A sign-in by an identity provider that failed.
+    /// A sign-in with an identity provider that failed.
     Provider,
-    /// A sign-in by a passkey that was refused.
+    /// A sign-in with a passkey that was refused.
     Passkey,
     /// A text message that a limit withheld.
     Text,

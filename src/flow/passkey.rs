@@ -108,7 +108,7 @@ fn shows(
     }
     if let Some(left_out) = env.log_throttle.due(Line::Passkey, caller.now) {
         let (name, address) = (tx.user.name().as_str(), caller.address);
-        tracing::info!(name, %user, %address, left_out, "sign-in by a passkey refused: {refused}");
+        tracing::info!(name, %user, %address, left_out, "sign-in with a passkey refused: {refused}");
     }
     None
 }

@@ -630,7 +630,7 @@ fn tell(env: &Env, caller: &Caller, provider: &Provider, what: What, why: &str) 
 fn log(env: &Env, caller: &Caller, provider: &Provider, why: &str) {
     let Some(left_out) = env.log_throttle.due(Line::Provider, caller.now) else { return };
     let (provider, address) = (&provider.settings().name, caller.address);
-    tracing::warn!(provider, %address, left_out, "sign-in by an identity provider failed: {why}");
+    tracing::warn!(provider, %address, left_out, "sign-in with an identity provider failed: {why}");
 }
 
 /// In bytes: 43 characters as text (RFC 7636 §4.1).

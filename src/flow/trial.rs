@@ -178,11 +178,11 @@ pub fn example_of(rule: &Rule) -> Option<(Request, IpAddr, TestVisitor)> {
 /// The user of an example whose rule names nobody.
 const SOMEBODY: &str = "somebody";
 
-/// The user of a request or an example, for operators: `ada`, or `somebody of staff`.
+/// The user of a request or an example, for operators: `ada`, or `somebody in staff`.
 pub fn named(identity: &Identity) -> String {
     if identity.name != SOMEBODY || identity.groups.is_empty() {
         return identity.name.clone();
     }
     let groups: Vec<_> = identity.groups.iter().map(String::as_str).collect();
-    format!("{SOMEBODY} of {}", groups.join(" and "))
+    format!("{SOMEBODY} in {}", groups.join(" and "))
 }

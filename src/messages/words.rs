@@ -282,8 +282,8 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::Frozen => (
             "two-factor is frozen",
-            "You reported that somebody else set up two-factor for you. Nobody can sign in with \
-             it. An administrator can give you a link to start again.",
+            "You reported that a second factor was set up by somebody else. Nobody can sign in \
+             with it. An administrator can give you a link to start again.",
         ),
         What::KeyTrusted => (
             "your security key was confirmed",

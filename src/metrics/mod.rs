@@ -278,7 +278,7 @@ impl Metrics {
             unavailable: add(
                 registry,
                 "unavailable",
-                "Requests and background work that failed because something of Doorward failed",
+                "Requests and background work that failed because a part of Doorward failed",
             ),
             panics: add(registry, "panics", "Panics in this process; each is a bug"),
             log_lines_dropped: add(

@@ -334,7 +334,9 @@ impl Tried {
         let (by, asks) = match (counts, &self.by) {
             (Counts::OnlyWhatAdds, _) => {
                 let Some(asks) = added.reduce(|asks, more| asks.and(&more)) else { return };
-                (ADDED.to_owned(), asks)
+                let names =
+                    self.added.iter().map(|(index, _)| policy.name_of(Governor::Rule(*index)));
+                (names.collect::<Vec<_>>().join(" and "), asks)
             }
             (Counts::Always | Counts::OnlyWhatIsNamed, by) => {
                 let governor = by.map_or(Governor::Otherwise, |(index, _)| Governor::Rule(index));
@@ -345,9 +347,6 @@ impl Tried {
         note(governed, by, self.trials, asks, reading);
     }
 }
-
-/// Shown instead of the governing rule for a guessed path that no rule names.
-const ADDED: &str = "a rule that only adds requirements";
 
 /// One reading of a method.
 struct Way<'r> {

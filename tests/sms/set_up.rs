@@ -174,7 +174,7 @@ async fn a_changed_number_is_told_to_the_old_one_and_ends_what_rested_on_it() {
     browser.opens("/.doorward/security").await;
     assert!(browser.page.contains("href=\"/.doorward/security/phone\""), "{}", browser.page);
     browser.opens("/.doorward/security/phone").await;
-    assert_eq!(browser.heading(), "Set the phone number");
+    assert_eq!(browser.heading(), "Change the phone number");
     assert!(browser.page.contains("Codes go to <bdi class=\"whole\">+41 79 123 45 67</bdi> now."));
     asks(&mut browser, "/.doorward/security/phone", "+41 79 123 45 68").await;
     browser.follows().await;

@@ -133,7 +133,7 @@ pub(super) async fn trust_key(
         Some(Counting::Now(name)) => switch("", Some(Switched::Now(name))),
         Some(Counting::Already(name)) => switch("", Some(Switched::Already(name))),
         Some(Counting::NoSuchKey(name)) => Err(Refused::conflict(format!(
-            "no security key of {name}, or more than one, has the name or id `{key}`; \
+            "the name or id `{key}` does not match exactly one security key of {name}; \
              `doorward user show {name}` lists them"
         ))),
         None => Err(Refused::nobody(&name)),

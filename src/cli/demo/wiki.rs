@@ -13,7 +13,7 @@ pub(super) fn router(intranet: &str) -> Router {
         intranet,
         "Front page",
         "<p>You did not have to sign in here: you are signed in at the intranet, and the gateway \
-         took that over with a ticket that works once.</p>\
+         signed you in here, too, with a ticket that works once.</p>\
          <p><a href=\"/plans/\">The plans</a> need a second factor that was entered in this \
          session. If you have not entered one, you are asked for it.</p>",
     );

@@ -19,7 +19,7 @@ const LIMITS: &[Key] = &[
     key(
         "brake_after",
         Kind::Whole(0..=10_000),
-        "codes in a day to one country, after which none are sent while too few of them are entered; 0: never",
+        "after this many codes to one country in a day, no more are sent there while too few are entered; 0: never",
     ),
 ];
 

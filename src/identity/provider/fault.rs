@@ -81,7 +81,7 @@ pub enum Lie {
     Groups(String),
     /// There is no refresh token, although it was asked for, or it is longer than any that is kept.
     #[error(
-        "there is no refresh token, although `refresh` is set: does it allow `offline_access`?"
+        "there is no refresh token, although `refresh` is set: does the provider allow `offline_access`?"
     )]
     Refresh,
     /// The ID token belongs to another sign-in.

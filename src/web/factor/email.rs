@@ -48,7 +48,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
     section: "Codes by e-mail",
     unnamed: "Codes by e-mail",
     rename: "Name this mailbox",
-    naming: "The name is shown on this page only.",
+    naming: "The name is shown on your security page only.",
     remove: (
         "Turn off codes by e-mail?",
         "Only your phone gets codes then, and your sessions in other browsers end.",
@@ -59,6 +59,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
          was sent.",
         "Codes by e-mail can only be used beside text messages.",
     ],
+    change: None,
     too_many: Said {
         sentence: "Codes by e-mail are turned on already.",
         advice: None,

@@ -102,6 +102,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         "What you have now works until the new key is set up. Then all of it stops working, and your \
          sessions in other browsers end.",
     ],
+    change: None,
     too_many: Said {
         sentence: "You have the maximum number of security keys. Remove one first.",
         advice: None,

@@ -43,7 +43,7 @@ const WRONG: Said = sent::wrong("That code did not work. Type the newest one tha
 /// The provider refused the text.
 pub const NOT_SENT: Said = Said {
     sentence: "The text message could not be sent.",
-    advice: Some("Check the number, use another way, or send another one."),
+    advice: Some("Send another code, or use another way."),
     blames_what_was_typed: false,
 };
 
@@ -62,12 +62,18 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         "It will get no more codes, and your sessions in other browsers end. Your other second factors \
          work as before.",
     ),
-    headings: ["Set the phone number", "Replace with a phone number"],
+    headings: ["Add a phone number", "Replace with a phone number"],
     leads: [
-        "Codes go to this number only. Your earlier number gets no more codes, but a text message that says so.",
+        "When you sign in, you can use a code that is sent to this number, or any second factor that you have \
+         already.",
         "What you have now works until you enter a code from the phone. Then all of it stops working, \
          and your sessions in other browsers end.",
     ],
+    change: Some([
+        "Change the phone number",
+        "Once you enter the code, codes go to the new number. The old number gets one last text message, \
+         which says so.",
+    ]),
     too_many: Said {
         sentence: "You have a phone number already. Remove it first.",
         advice: None,

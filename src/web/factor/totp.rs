@@ -66,6 +66,7 @@ pub const SET_UP: &SetUpWords = &SetUpWords {
         "What you have now works until you enter a code from the new app. Then all of it stops \
          working, and your sessions in other browsers end.",
     ],
+    change: None,
     too_many: Said {
         sentence: "You have the maximum number of authenticators. Remove one first.",
         advice: None,

@@ -71,6 +71,8 @@ pub struct SetUpWords {
     pub headings: [&'static str; 2],
     /// What adding one, and replacing all, means.
     pub leads: [&'static str; 2],
+    /// The heading of the page that changes it in its place, and what that means, if it can be changed.
+    pub change: Option<[&'static str; 2]>,
     /// The user has the most of this kind that are allowed.
     pub too_many: Said,
     /// Reads the first answer.
@@ -80,12 +82,16 @@ pub struct SetUpWords {
 }
 
 impl SetUpWords {
-    pub(super) const fn heading(&self, place: &NewPlace) -> &'static str {
-        self.headings[place.index()]
+    pub(super) fn heading(&self, place: &NewPlace) -> &'static str {
+        self.changing(place).map_or(self.headings[place.index()], |[heading, _]| heading)
     }
 
-    pub(super) const fn lead_at(&self, place: &NewPlace) -> &'static str {
-        self.leads[place.index()]
+    pub(super) fn lead_at(&self, place: &NewPlace) -> &'static str {
+        self.changing(place).map_or(self.leads[place.index()], |[_, lead]| lead)
+    }
+
+    fn changing(&self, place: &NewPlace) -> Option<[&'static str; 2]> {
+        self.change.filter(|_| matches!(place, NewPlace::Phone))
     }
 }
 

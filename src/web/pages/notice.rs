@@ -251,8 +251,8 @@ impl Notice {
                 vec![sentence_of(*stop, *purpose, provider)]
             }
             Self::NoPassword => said(&[
-                "You sign in with an identity provider. If you need a password here, too, ask the \
-                 administrator for a link.",
+                "You sign in with an identity provider. If somebody else may know your password, change \
+                 it there. If you need one here, too, ask the administrator for a link.",
             ]),
             Self::AddressKeptElsewhere => said(&[
                 "Your identity provider keeps your address. Change it there; it is changed here at \
@@ -421,7 +421,7 @@ impl Owed {
     const fn label_of_new_tab(self) -> &'static str {
         match self {
             Self::SignIn => "Sign in (new tab)",
-            Self::Challenge => "Enter the code (new tab)",
+            Self::Challenge => "Use your second factor (new tab)",
             Self::Confirm => "Confirm (new tab)",
             Self::SetUp => "Set up two-factor (new tab)",
         }

@@ -86,7 +86,7 @@ impl Problem {
                  are no longer accepted in this browser."
             }
             Self::Frozen => {
-                "You reported that somebody else set up two-factor here, so no code is accepted."
+                "You reported that a second factor was set up by somebody else, so no code is accepted."
             }
             Self::LockedOut => {
                 "There were too many wrong codes. Codes are no longer accepted in this browser."

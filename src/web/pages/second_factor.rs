@@ -186,7 +186,7 @@ impl ProveFirst {
     const fn reason(&self) -> &'static str {
         match self.what {
             Proving::SetUp => {
-                "A password can be stolen. So that nobody else can set up two-factor for you,"
+                "A password can be stolen. So that nobody else can set up two-factor in your name,"
             }
             Proving::Key => {
                 "A password and a code can be stolen. So that nobody else can set up a security key \
