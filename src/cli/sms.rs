@@ -56,7 +56,7 @@ Examples:
 Use it if the log says that the limits cannot be read: until then, no texts are sent. Without this
 command, that lasts until 24 hours after the last text. Before you use it to lift a limit, look at
 `doorward report sms`: a limit may be what stops toll fraud.
-Exit codes: 0 done, 1 no gateway is running.";
+Exit codes: 0 done, 1 failed, for example because no gateway is running.";
 
 /// What `sms test --json` says first.
 #[derive(Serialize)]

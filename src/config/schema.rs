@@ -392,7 +392,7 @@ const APP: Kind = Kind::Map(&[
             key(
                 "from_trusted_proxies",
                 TEXTS,
-                "address headers that are accepted from trusted_proxies, in this spelling",
+                "address headers that are accepted from trusted_proxies, only if they are spelled as here",
             ),
         ]),
         "which headers of a request the application gets",

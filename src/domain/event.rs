@@ -394,7 +394,7 @@ impl What {
             Self::Frozen => "factor reported as not the user's own",
             Self::CodeMailed => "code mailed",
             Self::MailedCodeShown => "mailed code accepted",
-            Self::CodesGuessed => "three or more wrong codes after the right password",
+            Self::CodesGuessed => "three or more wrong codes after a right first factor",
             Self::KeyRotated => "key rotated by an administrator: a new one is used",
             Self::SignedInByPasskey => "signed in with a passkey",
             Self::ConfirmedByPasskey => "confirmed with a passkey",

@@ -157,7 +157,7 @@ impl Env {
         challenge: &Challenge,
         sent: &Assertion,
     ) -> Result<Shown, Forged> {
-        let no_keys = Forged("the portal can use no security keys");
+        let no_keys = Forged("the portal cannot use security keys");
         let party = self.config.relying_party.as_ref().ok_or(no_keys)?;
         let mut held = user.factors().iter().filter_map(|factor| held(user, factor));
         let held = held.find(|held| *held.key.credential() == sent.credential);

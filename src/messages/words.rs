@@ -150,7 +150,7 @@ pub fn words(message: &Message, about: &About) -> Words {
                     "The code works for ten minutes. Nobody from support will ever ask you for it."
                         .to_owned(),
                     format!(
-                        "If you did not ask for it, somebody knows your password. Please change \
+                        "If you did not ask for it, somebody else can sign in as you. Please change \
                          your password: {}",
                         about.page("security/password")
                     ),
@@ -303,12 +303,13 @@ fn news(what: What) -> (&'static str, &'static str) {
         ),
         What::CodesGuessed => (
             "somebody may know your password",
-            "Somebody typed your correct password and then three or more wrong codes. Nobody \
-             signed in with them.",
+            "Somebody passed the first step of signing in as you, with your password or your account \
+             at an identity provider, and then typed three or more wrong codes. Nobody signed in \
+             with them.",
         ),
         What::Locked => (
             "too many wrong codes",
-            "Too many wrong codes were typed after your password. Codes from an app, by text \
+            "Too many wrong codes were typed after the first step of signing in. Codes from an app, by text \
              message and by e-mail are not accepted in browsers that you have not used before. Use \
              your usual browser. In any other, use a recovery code or a security key.",
         ),

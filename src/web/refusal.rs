@@ -618,7 +618,7 @@ fn said(notice: &Notice) -> (&'static str, &'static str) {
         },
         Notice::NoPassword => ("no-password", "you have no password here"),
         Notice::AddressKeptElsewhere => {
-            ("address-kept-elsewhere", "your identity provider keeps your address")
+            ("address-kept-elsewhere", "your address comes from your identity provider")
         }
     }
 }

@@ -59,7 +59,8 @@ impl Judge<'_> {
                 Some((*only).clone())
             }
             (None, _) => {
-                let what = "missing: with more than one host, sign-in needs a host of its own";
+                let what =
+                    "missing: with more than one host, one must be named where people sign in";
                 let example = hosts.first().copied().map(portal_beside).unwrap_or_default();
                 self.refuse("portal", what, &format!("add `portal: {example}`"));
                 None
@@ -71,11 +72,11 @@ impl Judge<'_> {
     /// app's cross-site scripting, and its service worker could answer instead of them.
     fn recommend_portal(&mut self, host: &Origin, at: &str) {
         let what = if host.is_local() {
-            "the portal shares its host with an application, whose service workers are not \
-             installed there: if it needs one, give the portal a host of its own"
+            "the portal shares its host with an application, and service workers are blocked on \
+             that host: if the application needs one, give the portal a host of its own"
         } else {
             "the portal shares its host with an application, whose scripts can reach the portal's \
-             pages and whose service workers are not installed: give the portal a host of its own"
+             pages and whose service workers are blocked: give the portal a host of its own"
         };
         self.warn(at, format!("{what}, `portal: {}`", portal_beside(host)));
     }

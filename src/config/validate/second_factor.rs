@@ -143,8 +143,8 @@ impl Judge<'_> {
     fn model(&mut self, at: &str, written: &str) -> Option<Aaguid> {
         let aaguid = self.parsed::<Aaguid>(at, written)?;
         if aaguid.is_zero() {
-            let what = "this AAGUID stands for no model: U2F keys, and keys attested by Apple or \
-                        Android, have it instead of that of a model";
+            let what = "this AAGUID (all zeros) names no model: U2F keys, and keys attested by Apple or \
+                        Android, report it whatever their model";
             let cure = "name models, or remove `aaguids` to accept every model of these \
                         manufacturers";
             self.refuse(at, what, cure);

@@ -73,8 +73,8 @@ impl Happened {
             What::CodeTexted => "A code was sent to your phone.",
             What::MailedCodeShown => "You typed a code that was mailed to you.",
             What::CodesGuessed => {
-                "Three or more wrong codes were typed after your correct password. If that was \
-                 not you, somebody knows your password. Change it."
+                "Three or more wrong codes were typed after the first step of signing in. If that \
+                 was not you, somebody knows your password. Change it."
             }
             What::KeyTrusted => {
                 "An administrator confirmed that one of your security keys is yours."

@@ -255,7 +255,7 @@ impl Notice {
                  it there. If you need one here, too, ask the administrator for a link.",
             ]),
             Self::AddressKeptElsewhere => said(&[
-                "Your identity provider keeps your address. Change it there; it is changed here at \
+                "Your address comes from your identity provider. Change it there; it is changed here at \
                  your next sign-in.",
             ]),
             Self::Frozen => said(&[
