@@ -5,7 +5,8 @@
 //! bodies that do not come or come slowly, answers that nobody reads. Then ten thousand requests under
 //! way that are judged again, and an office whose people sign in at the same time.
 //!
-//! `cargo bench --bench crowd`, or with `-- idle`, `guesses`, `floods`, `judged` or `office` these alone.
+//! `cargo bench --bench crowd`, or with `-- idle`, `guesses`, `floods`, `judged` or `office` these alone; with
+//! `floods --only TEXT` only the floods whose names contain the text.
 //! Everything runs on this machine and disturbs itself: read the ratios. Where there is a bound, a line
 //! begins with WITHIN or OVER.
 

@@ -35,6 +35,11 @@ const AFTER: Duration = Duration::from_secs(5);
 /// How many people sign in, one after the other.
 const PEOPLE: usize = 50;
 
+/// What the names of the floods that are wanted contain: the word after `--only`.
+fn only() -> Option<String> {
+    std::env::args().skip_while(|word| word != "--only").nth(1)
+}
+
 /// Every flood, one after the other.
 pub(crate) fn all() {
     let own = "/.doorward/sign-in";
@@ -161,6 +166,9 @@ impl Against {
 
 /// One flood, before a gateway of its own.
 fn one(name: &str, flood: impl Fn(&Against) + Sync) {
+    if only().is_some_and(|only| !name.contains(&only)) {
+        return;
+    }
     let application = Application::start();
     let certificates = tempfile::tempdir().unwrap();
     let (gateway, tls) = under_tls(&application, certificates.path(), "");
