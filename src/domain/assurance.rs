@@ -545,11 +545,11 @@ impl Proofs {
         self
     }
 
-    /// Says of each proof of a second factor what its factor is worth.
+    /// Says of each proof of a second factor what its factor is worth; `None`: the proof is dropped.
     #[must_use]
-    pub fn valued(mut self, worth: impl Fn(&FactorShown) -> Worth) -> Self {
-        for shown in self.shown.0.iter_mut().flatten() {
-            shown.worth = worth(shown);
+    pub fn valued(mut self, worth: impl Fn(&FactorShown) -> Option<Worth>) -> Self {
+        for shown in &mut self.shown.0 {
+            *shown = shown.and_then(|shown| Some(FactorShown { worth: worth(&shown)?, ..shown }));
         }
         self
     }
@@ -575,7 +575,8 @@ impl Proofs {
 
     /// When a second factor of one of these kinds was last shown.
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
-        self.factors().filter(|shown| kinds.counts(shown)).map(|shown| shown.at).max()
+        let shown = self.shown.0.iter().flatten();
+        shown.filter(|shown| kinds.counts(shown)).map(|shown| shown.at).max()
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::assurance::{FactorShown, FirstFactor, Kinds, Proof, Proofs, TrustShown, Visitor};
+use super::assurance::{FirstFactor, Kinds, Proof, Proofs, TrustShown, Visitor, Worth};
 use super::device::{BrowserId, DeviceId, KnownBrowser, Presented, Seen, TrustedDevice};
 use super::factor::recovery::{self, RecoveryCodes};
 use super::factor::security_key::{self, SecurityKey, SignInChallenge};
@@ -373,16 +373,15 @@ impl User {
     pub fn honoured(&self, proofs: &Proofs, now: Timestamp) -> Proofs {
         let codes = self.recovery_codes.as_ref().map(RecoveryCodes::id);
         let unsound = || self.factors.iter().filter(|factor| !factor.is_sound()).map(Factor::id);
-        let has = |id| codes == Some(id) || self.factor(id).is_some_and(Factor::is_sound);
         let trusts = |id| {
             let device = self.devices.iter().find(|one| one.id() == id && one.is_trusted(now));
             device.is_some_and(|device| !unsound().any(|factor| device.rests_on(factor)))
         };
-        let worth = |shown: &FactorShown| self.factor(shown.factor).map(|factor| factor.worth(now));
-        let mut honoured = proofs
-            .clone()
-            .retain(|shown| has(shown.factor))
-            .valued(|shown| worth(shown).unwrap_or_default());
+        let mut honoured = proofs.clone().valued(|shown| {
+            let factor = self.factor(shown.factor).filter(|factor| factor.is_sound());
+            let code = || (codes == Some(shown.factor)).then(Worth::default);
+            factor.map(|factor| factor.worth(now)).or_else(code)
+        });
         let by = |device: &TrustedDevice| {
             let factor = self.factors.iter().find(|factor| device.rests_on(factor.id()));
             let by_code = codes.filter(|id| device.rests_on(*id)).map(|_| Kind::RecoveryCode);

@@ -104,9 +104,9 @@ pub fn shown(config: &Config, app: &App, visitor: &TestVisitor, now: Timestamp) 
     });
     // What is not said of the user's factors is assumed to be so: keys have settled, and the device
     // is trusted because of a factor that the user has.
-    let mut proofs = proofs.valued(|shown| Worth {
-        can_be_copied: false,
-        resists_phishing: shown.kind.row().resists_phishing,
+    let mut proofs = proofs.valued(|shown| {
+        let resists_phishing = shown.kind.row().resists_phishing;
+        Some(Worth { can_be_copied: false, resists_phishing })
     });
     let by = visitor.has.iter().next();
     proofs.trusted_device = proofs.trusted_device.map(|shown| TrustShown { by, ..shown });
