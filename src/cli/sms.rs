@@ -46,7 +46,8 @@ Examples:
   doorward sms test 0791234567 --json | jq -r .failed.cure
 
 This command reads the configuration and asks the provider itself: no gateway needs to run, and the
-limits of `sms` do not apply. If the provider accepts a text, it may still not arrive: look at the phone, too.
+limits of `sms` do not apply. If the provider accepts a text, it may still not arrive: look at the
+phone, too.
 Exit codes: 0 the provider accepted it, 1 it did not.";
 
 const RESET_NOTE: &str = "\

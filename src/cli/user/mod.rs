@@ -59,8 +59,8 @@ pub(super) enum Command {
     /// Let a security key count as phishing-resistant now
     ///
     /// A key that was added in a session that had shown something weaker, such as a code from an app,
-    /// counts after 72 hours. First make sure that the key is this person's. `doorward user show NAME` lists keys with their
-    /// ids.
+    /// counts after 72 hours. First make sure that the key is this person's. `doorward user show NAME`
+    /// lists keys with their ids.
     #[command(after_help = TRUST_KEY_EXAMPLES)]
     TrustKey {
         #[command(flatten)]
