@@ -570,13 +570,12 @@ impl Proofs {
 
     /// All proofs of a second factor, in the order of the table.
     pub fn factors(&self) -> impl Iterator<Item = FactorShown> {
-        self.shown.0.into_iter().flatten()
+        self.shown.0.iter().flatten().copied()
     }
 
     /// When a second factor of one of these kinds was last shown.
     pub fn second_factor(&self, kinds: Kinds) -> Option<Timestamp> {
-        let shown = self.shown.0.iter().flatten();
-        shown.filter(|shown| kinds.counts(shown)).map(|shown| shown.at).max()
+        self.factors().filter(|shown| kinds.counts(shown)).map(|shown| shown.at).max()
     }
 }
 
